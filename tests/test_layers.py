@@ -1,0 +1,60 @@
+"""Imports point one way: geometry <- losses <- head <- training <- live; Streamlit only in app.py and pages/."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ["catalogue", "geometry", "losses", "head", "data", "models", "training", "live", "cli"]
+SEES = {  # what each room may import of the others
+    "catalogue": set(),
+    "geometry": set(),
+    "losses": {"catalogue", "geometry"},
+    "head": {"losses", "geometry"},
+    "data": {"catalogue"},
+    "models": {"catalogue"},
+    "training": {"catalogue", "geometry", "losses", "head", "data", "models"},
+    "live": {"catalogue", "geometry", "losses", "head", "data", "models", "training"},
+    "cli": {"catalogue", "losses", "head", "data", "models", "training"},
+}
+ONLY_IN = {"streamlit": (), "plotly": (), "matplotlib": (), "starlette": ("live",), "PIL": ("live",)}
+
+
+def modules():
+    return sorted((ROOT / "losslab").rglob("*.py"))
+
+
+def imported(path: Path) -> set[str]:
+    """Absolute names of everything that a file imports, also inside functions."""
+    package = path.relative_to(ROOT).with_suffix("").parts[:-1]
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            start = list(package[: len(package) - node.level + 1]) if node.level else []
+            base = ".".join(start + ([node.module] if node.module else []))
+            found |= {base} | {f"{base}.{alias.name}" for alias in node.names}
+    return found
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_a_module_imports_only_what_lies_below_it(path):
+    room = path.relative_to(ROOT / "losslab").with_suffix("").parts[0]
+    names = imported(path)
+    for library, rooms in ONLY_IN.items():
+        assert room in rooms or not any(name.split(".")[0] == library for name in names), f"{path} imports {library}"
+    if room in SEES:
+        seen = {name.split(".")[1] for name in names if name.startswith("losslab.")} & set(ROOMS)
+        assert seen <= SEES[room] | {room}, f"{path} reaches for {seen - SEES[room] - {room}}"
+
+
+def test_the_library_needs_no_app():
+    """`import losslab` pays for torch only."""
+    import subprocess
+    import sys
+
+    code = f"import sys, losslab; print(sorted({set(ONLY_IN)} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True)
+    assert done.stdout.strip() == "[]"
