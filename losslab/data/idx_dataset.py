@@ -41,7 +41,7 @@ class IdxDataset(Dataset):
         found = self._find(split, folder)
         if found is None:
             raise DataError(
-                f"{self.title} was not found under {data_folder(folder)}: call "
+                f"{self.title} was not found under {data_folder(folder)}: download it with "
                 f"python -m losslab data get {self.name}, or put its four files into "
                 f"{self._target(folder)}."
             )
