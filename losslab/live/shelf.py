@@ -1,0 +1,152 @@
+"""Finding runs by id and reading them once for everybody who watches."""
+
+import io
+import json
+import threading
+from collections import OrderedDict
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+from PIL import Image
+
+from losslab.training import Run
+
+from .frames import encode
+from .pool import find
+
+COLUMNS = 50  # pictures in a row of the sprite sheet
+BOOKS = 64  # runs kept open
+FRAMES = 64 * 2**20  # bytes of frames kept for all of them
+
+
+class Now(NamedTuple):
+    """A run at this moment: state, why, and the snapshots there are."""
+
+    state: str
+    reason: str
+    snapshots: int
+
+
+class Cache:
+    """The frames asked for most lately, up to a number of bytes. Safe in threads."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit, self._size = limit, 0
+        self._kept: OrderedDict[tuple[object, int], bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: tuple[object, int]) -> bytes | None:
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+            return self._kept.get(key)
+
+    def keep(self, key: tuple[object, int], data: bytes) -> None:
+        with self._lock:
+            if key not in self._kept:
+                self._kept[key] = data
+                self._size += len(data)
+            while self._size > self._limit:
+                self._size -= len(self._kept.popitem(last=False)[1])
+
+
+class Book:
+    """A run as its watchers read it; `look` and `frame` cost next to nothing when there is no news."""
+
+    def __init__(self, path: Path, recording: bool, cache: Cache) -> None:
+        self.path, self.recording = path, recording
+        self._cache = cache
+        self._lock = threading.Lock()
+        self._run = Run(path)
+        self._stamp: object = None
+        self._now = Now("queued", "", 0)
+        self._sprites: bytes | None = None
+
+    def look(self) -> Now:
+        """What there is now. The state is read before the snapshots: a run that is "done" has shown all."""
+        with self._lock:
+            stamp = [self._mark("status.json"), self._mark("snapshots.bin")]
+            if stamp != self._stamp:
+                state, reason = self._run.status
+                self._run.refresh()
+                self._now, self._stamp = Now(state, reason, len(self._run)), stamp
+            return self._now
+
+    def frame(self, index: int) -> bytes:
+        """Frame `index`, which must exist."""
+        if (data := self._cache.get((self, index))) is None:
+            with self._lock:  # thirty watchers of a new snapshot: one encodes it
+                if (data := self._cache.get((self, index))) is None:
+                    data = encode(self._run, index)
+                    self._cache.keep((self, index), data)
+        return data
+
+    def sprites(self) -> bytes:
+        """The probe images as one PNG, COLUMNS in a row, in the order of the samples."""
+        with self._lock:
+            if self._sprites is None:
+                self._sprites = sprite_sheet(self._run.probe.images)
+            return self._sprites
+
+    def facts(self) -> dict:
+        """What does not change while the run goes on, as JSON values."""
+        with self._lock:
+            recipe, probe = self._run.recipe, self._run.probe
+            height, width = probe.images.shape[1:3]
+            loss = recipe.to_dict()["loss"]
+            written = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
+            return {
+                "title": written.get("title") or f"{type(recipe.loss).__name__} in {recipe.dim} dimensions",
+                "total_steps": self._run.total_steps,
+                "recording": self.recording,
+                "dim": recipe.dim,
+                "classes": list(probe.names),
+                "labels": probe.labels.tolist(),
+                "split": probe.split.tolist(),
+                "loss": loss,
+                "sprite": {"columns": COLUMNS, "width": width, "height": height},
+            }
+
+    def _mark(self, name: str) -> tuple[int, ...] | None:
+        try:
+            stat = (self.path / name).stat()
+        except FileNotFoundError:
+            return None
+        return stat.st_ino, stat.st_mtime_ns, stat.st_size
+
+
+class Shelf:
+    """The runs of one or more folders, by id. Safe in threads."""
+
+    def __init__(self, runs: Path, recordings: Path) -> None:
+        self._folders = [(Path(runs), False), (Path(recordings), True)]
+        self._books: OrderedDict[tuple[str, int], Book] = OrderedDict()
+        self._cache = Cache(FRAMES)
+        self._lock = threading.Lock()
+
+    def book(self, id: str) -> Book | None:
+        """The run called `id`, or None when there is none that can be read."""
+        for folder, recording in self._folders:
+            if path := find(folder, id):
+                with suppress(OSError), self._lock:
+                    # A recording made anew under the same name is another book.
+                    key = (str(path), (path / "recipe.json").stat().st_mtime_ns)
+                    if key not in self._books:
+                        self._books[key] = Book(path, recording, self._cache)
+                    self._books.move_to_end(key)
+                    while len(self._books) > BOOKS:
+                        self._books.popitem(last=False)
+                    return self._books[key]
+        return None
+
+
+def sprite_sheet(images) -> bytes:
+    """u8 [n h w] or [n h w 3] as one PNG with COLUMNS images in a row."""
+    n, height, width = images.shape[:3]
+    sheet = Image.new("RGB" if images.ndim == 4 else "L", (COLUMNS * width, -(-n // COLUMNS) * height))
+    for i, image in enumerate(images):
+        sheet.paste(Image.fromarray(image), (i % COLUMNS * width, i // COLUMNS * height))
+    png = io.BytesIO()
+    sheet.save(png, "PNG")
+    return png.getvalue()
