@@ -1,0 +1,252 @@
+"""The command line: `python -m losslab train` and `python -m losslab data`.
+
+Flags are made from knobs, so a loss that is dropped in brings its own. Whatever is asked for wrongly is answered with
+one sentence and exit code 2.
+"""
+
+import argparse
+import os
+import secrets
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tqdm import tqdm
+
+from losslab import data, losses
+from losslab.catalogue import Knob, knobs
+from losslab.data import DataError, Dataset
+from losslab.losses import Loss
+from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, starting, train
+
+WHAT = (
+    "data",
+    "classes",
+    "per_class",
+    "model",
+    "dim",
+)  # flags about what is trained; the others are about how
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Do what the command line asks; the exit code (2: asked for wrongly, 1: training failed)."""
+    try:
+        arguments = parsed(sys.argv[1:] if argv is None else list(argv))
+        return arguments.do(arguments)
+    except (ValueError, RunError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+class Parser(argparse.ArgumentParser):
+    """An argparse parser that answers a mistake with one sentence."""
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, allow_abbrev=False, **options)
+
+    def error(self, message: str) -> NoReturn:
+        if message.endswith("."):  # A sentence of ours: it needs no "argument --margin:" before it.
+            message = message.split(": ", 1)[-1]
+        else:
+            message = f"{message[0].upper()}{message[1:]}; --help says what there is."
+        print(message, file=sys.stderr)
+        sys.exit(2)
+
+
+def parsed(argv: list[str]) -> argparse.Namespace:
+    """What `argv` asks for."""
+    parser = Parser(prog="losslab", description="See what a face-recognition loss does to the sphere.")
+    commands = parser.add_subparsers(required=True, metavar="train | data")
+    training = commands.add_parser(
+        "train",
+        help="train a small network and record how its embeddings move",
+        description="Train a small network with a loss and record how its embeddings move. "
+        "`--loss NAME --help` shows the knobs of that loss.",
+    )
+    add_training(training, asked_loss(argv))
+    add_data(commands.add_parser("data", help="list the data sets, or download one"))
+    arguments, unknown = parser.parse_known_args(argv)
+    if unknown:
+        raise ValueError(strange(unknown[0], getattr(arguments, "kind", None)))
+    return arguments
+
+
+def asked_loss(argv: list[str]) -> type[Loss]:
+    """The loss that `argv` names: which other flags there are depends on it."""
+    first = Parser(add_help=False)
+    first.add_argument("--loss", default=type(Recipe().loss).__name__)
+    name = first.parse_known_args(argv)[0].loss
+    return type(losses.make(name))
+
+
+def strange(flag: str, loss: type[Loss] | None) -> str:
+    """What to say of a flag that does not belong here."""
+    name = flag.lstrip("-").split("=")[0].replace("-", "_")
+    owners = [kind.__name__ for kind in losses.catalogue().values() if name in knobs(kind)]
+    if loss and owners:
+        has = ", ".join(f"--{flag_name(knob)}" for knob in knobs(loss)) or "none"
+        return f"{loss.__name__} has no knob called {name!r} ({', '.join(owners)} have); its own are: {has}."
+    return f"There is no {flag!r} here; --help says what there is."
+
+
+# -- train -----------------------------------------------------------------------------------------------
+
+
+def add_training(parser: Parser, loss: type[Loss]) -> None:
+    """Flags from the knobs of a recipe and of its loss."""
+    default = Recipe()
+    what = parser.add_argument_group("what to train")
+    what.add_argument(
+        "--loss",
+        metavar="NAME",
+        help=f"{', '.join(losses.catalogue())} (default: {type(Recipe().loss).__name__})",
+    )
+    own = parser.add_argument_group(f"knobs of {loss.__name__}")
+    start = starting(loss)
+    for name, knob in knobs(loss).items():
+        add_flag(own, knob, getattr(start, name))
+    how = parser.add_argument_group("how to train")
+    for name, knob in knobs(Recipe).items():
+        add_flag(what if name in WHAT else how, knob, getattr(default, name))
+    where = parser.add_argument_group("where")
+    where.add_argument(
+        "--out",
+        type=Path,
+        metavar="FOLDER",
+        default=Path(os.environ.get("LOSSLAB_RUNS") or "runs"),
+        help="where runs are kept (default: $LOSSLAB_RUNS, else runs)",
+    )
+    add_folder(where)
+    parser.set_defaults(do=do_train, kind=loss)
+
+
+def add_flag(group: Any, knob: Knob, default: Any) -> None:
+    shown = ",".join(map(str, default)) if isinstance(default, tuple) else knob_text(default)
+    notes = [
+        knob.help,
+        knob.between().strip().capitalize() + "." if knob.between() else "",
+        f"(default: {shown})",
+    ]
+    group.add_argument(
+        f"--{flag_name(knob.name)}",
+        type=lambda text: value(knob, text),
+        default=default,
+        metavar=metavar(knob),
+        help=" ".join(filter(None, notes)).replace("%", "%%"),
+    )
+
+
+def metavar(knob: Knob) -> str:
+    if isinstance(knob.default, bool):
+        return "true|false"
+    return "|".join(knob.choices) if knob.choices else knob.symbol or knob.name.upper()
+
+
+def knob_text(value: Any) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def flag_name(name: str) -> str:
+    return name.replace("_", "-")
+
+
+def value(knob: Knob, text: str) -> Any:
+    """A flag's text as its knob's value; argparse wants its own kind of error to say more than "invalid"."""
+    try:
+        return tuple(int(part) for part in text.split(",")) if isinstance(knob.default, tuple) else knob.parse(text)
+    except ValueError as error:
+        sentence = str(error) if str(error).endswith(".") else f"{knob.name} is {text!r}, but it must be such as 0,1,2."
+        raise argparse.ArgumentTypeError(sentence) from None
+
+
+def do_train(arguments: argparse.Namespace) -> int:
+    """Train, keeping every snapshot whatever happens."""
+    chosen = vars(arguments)
+    loss = arguments.kind(**{name: chosen[name] for name in knobs(arguments.kind)})
+    recipe = Recipe(loss=loss, **{name: chosen[name] for name in knobs(Recipe)})
+    id = f"{arguments.kind.__name__.lower()}-{recipe.dim}d-{secrets.token_hex(4)}"
+    path = arguments.out / id
+    shown = probe(recipe, arguments.folder)
+    with RunWriter(path, recipe, shown, owner="command line") as writer:
+        code = follow(recipe, writer, shown.total_steps, arguments.folder)
+    print(f"The run is in {path}")
+    print(f"In the app that shows the runs of {arguments.out}, its link ends in ?run={id}")
+    return code
+
+
+def follow(recipe: Recipe, writer: RunWriter, total_steps: int, folder: Path | None) -> int:
+    """Train into `writer` with a progress bar; the exit code."""
+    state, reason, code = "failed", "The program ended unexpectedly.", 1
+    accuracy: dict[str, float] = {}
+    try:
+        writer.state("running")
+        with (
+            closing(train(recipe, folder=folder)) as training,
+            tqdm(total=total_steps, unit="step", disable=None, dynamic_ncols=True) as bar,
+        ):
+            for snapshot in training:
+                writer.append(snapshot)
+                accuracy |= {k: v for k, v in snapshot.scalars.items() if k == "test_accuracy"}
+                bar.set_postfix(loss=f"{snapshot.scalars['loss']:.3f}", **{k: f"{v:.1%}" for k, v in accuracy.items()})
+                bar.update(snapshot.step - bar.n)
+        state, reason, code = "done", "", 0
+        print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {snapshot.step} steps.")
+    except KeyboardInterrupt:
+        state, reason, code = "stopped", "Stopped at the keyboard.", 130
+        print("Stopped; the run so far is kept.", file=sys.stderr)
+    except Diverged as error:
+        reason = str(error)
+        print(reason, file=sys.stderr)
+    finally:
+        writer.state(state, reason)
+    return code
+
+
+# -- data ------------------------------------------------------------------------------------------------
+
+
+def add_data(parser: Parser) -> None:
+    add_folder(parser)
+    parser.set_defaults(do=do_list)
+    get = parser.add_subparsers(metavar="get").add_parser("get", help="download a data set")
+    get.add_argument("name", metavar="NAME", help=", ".join(data.catalogue()))
+    # Where `data --folder` has put it already, it stays.
+    get.add_argument("--folder", type=Path, default=argparse.SUPPRESS, help="where it goes")
+    get.set_defaults(do=do_get)
+
+
+def add_folder(group: Any) -> None:
+    group.add_argument(
+        "--folder",
+        type=Path,
+        help="where downloaded data sets lie (default: $LOSSLAB_DATA, else ~/.cache/losslab)",
+    )
+
+
+def do_list(arguments: argparse.Namespace) -> int:
+    """Every data set: its name, whether it is here, where it comes from and under which licence."""
+    for name, found in data.catalogue().items():
+        here = "here" if found.available(arguments.folder) else f"not here yet: losslab data get {name}"
+        sizes = ", ".join(f"{count:,} {split}" for split, count in found.sizes.items())
+        print(f"{name}  ({here})\n    {found.title}: {len(found.names)} classes, {sizes}\n    {found.card}")
+    return 0
+
+
+def do_get(arguments: argparse.Namespace) -> int:
+    """Download a data set with a progress bar."""
+    if arguments.name not in data.catalogue():
+        raise DataError(f"There is no data set {arguments.name!r}; there are {', '.join(data.catalogue())}.")
+    found: Dataset = data.catalogue()[arguments.name]
+    with tqdm(unit="B", unit_scale=True, disable=None, dynamic_ncols=True) as bar:
+
+        def progress(done: int, total: int) -> None:
+            bar.total = total
+            bar.update(done - bar.n)
+
+        said = found.download(arguments.folder, progress)
+    print(said)
+    return 0

@@ -1,0 +1,47 @@
+"""What every network is here: images in, embeddings out, nothing after the last linear layer."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+MEAN, SPREAD = 33.0, 79.0  # of the pixels of handwritten digits, 0 to 255
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a reader needs to know of a network."""
+
+    title: str
+    sentence: str
+
+
+class Backbone(nn.Module):
+    """Maps images, uint8 [b channels height width], to embeddings [b d].
+
+    A subclass declares its `card` and the layers before the embedding. What ends every network is the same: each
+    feature loses its mean over the images and is brought to one spread, and a linear layer makes the embedding.
+
+    Without that, the features of an untrained network are all positive, so all embeddings begin in one narrow cone;
+    there a margin loss draws prototypes and samples together into one point and never gets them apart again. The
+    linear layer itself has no normalisation behind it: how long an embedding is stays the loss's business.
+    """
+
+    card: ClassVar[Card]
+
+    def __init__(self, dim: int, shape: tuple[int, int, int]) -> None:
+        super().__init__()
+        self.features = self.layers(*shape)
+        with torch.no_grad():
+            features = self.features(torch.zeros(2, *shape)).shape[1]
+        self.centre = nn.BatchNorm1d(features, affine=False)
+        self.embed = nn.Linear(features, dim)
+
+    def layers(self, channels: int, height: int, width: int) -> nn.Sequential:
+        """From pixels of mean about 0 and spread about 1, float [b channels height width], to features [b f]."""
+        raise NotImplementedError
+
+    def forward(self, images: Tensor) -> Tensor:
+        pixels = (images.float() - MEAN) / SPREAD
+        return self.embed(self.centre(self.features(pixels)))

@@ -1,0 +1,84 @@
+"""How training stands: the probe's embeddings and losses, and the accuracy on the whole test part."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from losslab.catalogue import knobs
+from losslab.data import Images
+from losslab.head import PrototypeHead
+
+from .build import autocast, repeatable
+from .run import Probe, Snapshot
+
+CHUNK = 250  # images in one forward pass where nothing is learnt: what the caches of a core hold
+
+
+class Looker:
+    """Looks at a network and its head, and leaves no trace in them."""
+
+    def __init__(self, model: nn.Module, head: PrototypeHead, probe: Probe, test: Images, precision: str) -> None:
+        self.model, self.head, self.test, self.precision = model, head, test, precision
+        device = test.images.device
+        self.images = torch.from_numpy(probe.images)[:, None].to(device)
+        self.labels = torch.from_numpy(probe.labels).to(device)
+        self.held_out = torch.from_numpy(probe.split).to(device).bool()
+
+    def snapshot(self, step: int, scalars: dict[str, float], *, last: bool = False) -> Snapshot:
+        """The probe at this step; `scalars` come after what is measured here, and win."""
+        with self._looking():
+            embedding = self._embed(self.images)
+            correct = self.head.logits(embedding).argmax(1) == self.labels
+            loss = self.head(embedding, self.labels)
+            gap = self.head.gap(embedding, self.labels)
+        scalars = {
+            "loss": mean(loss[~self.held_out]),
+            "train_accuracy": mean(correct[~self.held_out]),
+            "probe_accuracy": mean(correct[self.held_out]),
+            **scalars,
+        }
+        return Snapshot(
+            step=step,
+            embedding=array(embedding),
+            prototypes=array(self.head.prototypes),
+            loss=array(loss),
+            gap=array(gap),
+            correct=correct.cpu().numpy(),
+            scalars=scalars,
+            knobs={name: getattr(self.head.loss, name) for name in knobs(self.head.loss)},
+            weights=self._weights() if last else None,
+        )
+
+    def test_accuracy(self) -> float:
+        """Of every held-out image of the recipe's classes."""
+        with self._looking():
+            return mean(self.head.logits(self._embed(self.test.images)).argmax(1) == self.test.labels)
+
+    def _embed(self, images: Tensor) -> Tensor:
+        with autocast(self.precision, images.device):
+            return torch.cat([self.model(chunk).float() for chunk in images.split(CHUNK)])
+
+    def _weights(self) -> dict[str, np.ndarray]:
+        parts = {"model": self.model, "head": self.head}
+        return {
+            f"{part}.{name}": value.detach().cpu().numpy().copy()
+            for part, module in parts.items()
+            for name, value in module.state_dict().items()
+        }
+
+    @contextmanager
+    def _looking(self) -> Iterator[None]:
+        self.model.eval(), self.head.eval()
+        with torch.inference_mode(), repeatable(self.labels.device):
+            yield
+
+
+def mean(values: Tensor) -> float:
+    return values.float().mean().item()
+
+
+def array(values: Tensor) -> np.ndarray:
+    return values.detach().float().cpu().numpy().copy()

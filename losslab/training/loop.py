@@ -1,0 +1,148 @@
+"""Training: a generator that steps and now and then says where everything stands.
+
+A test takes two `next()`s, a script runs it to the end, a worker writes down what it yields; stopping is leaving
+the loop. The images lie on the device as one uint8 tensor and a batch is a list of positions in it: at this size
+loading and collating would take longer than the network does.
+"""
+
+import dataclasses
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from losslab.catalogue import knobs
+from losslab.data import Images
+from losslab.losses import Loss
+
+from .build import autocast, best_device, build, repeatable
+from .images import batches, chosen_probe, load, steps_per_epoch
+from .look import Looker
+from .recipe import Recipe
+from .run import Snapshot
+
+SNAPSHOTS = 100  # of a run, about
+WARM_UP = 0.25  # share of the steps in which the rate rises
+WEIGHT_DECAY = 0.01  # of the network
+PROTOTYPE_SHARE = 4  # prototypes move faster than the network: classes must find their places first
+
+
+class Diverged(RuntimeError):
+    """The loss is no longer a finite number; one sentence with the step, the cause and the remedy."""
+
+
+def train(
+    recipe: Recipe, *, folder: str | Path | None = None, device: str | torch.device | None = None
+) -> Generator[Snapshot, dict[str, Any] | None, None]:
+    """Train; yield a `Snapshot` before the first step, many in the first moments, and about 100 in all.
+
+    `send({"margin": 0.3})` turns knobs of the loss from the next step on. A knob that the loss does not have, or out of
+    its range, is a ValueError that ends the training: check before sending. The last snapshot carries the weights.
+
+    Equal recipes give equal numbers, bit for bit on one machine with one number of threads, whatever else has used
+    torch's random numbers. Scalars of a snapshot:
+
+        loss, train_accuracy   means over the steps since the last snapshot (at step 0: of the probe's training images)
+        probe_accuracy         of the probe's held-out images
+        test_accuracy          of all held-out images: at step 0, in the first snapshot after each epoch, at the end
+        epoch, rate            epochs gone by, with fraction; the step size of the last step
+
+    Args:
+        recipe: what to train.
+        folder: where data sets lie, if not in the usual place.
+        device: a torch device; by default the GPU if there is one, else the CPU.
+
+    Raises DataError when the data is missing, Diverged when the loss is not finite; everything before was yielded.
+    """
+    device = torch.device(device or best_device())
+    training, test = (on(device, part) for part in load(recipe, folder))
+    model, head = (part.to(device) for part in build(recipe, tuple(training.images.shape[1:])))
+    looker = Looker(model, head, chosen_probe(recipe, training, test), test, recipe.precision)
+    optimizer = torch.optim.AdamW(
+        [
+            {"params": list(model.parameters()), "share": 1},
+            {"params": list(head.parameters()), "share": PROTOTYPE_SHARE, "weight_decay": 0},
+        ],
+        lr=recipe.rate,
+        weight_decay=WEIGHT_DECAY,
+        fused=True,
+    )
+    # Float16 reaches down to 6e-8 only: smaller gradients would vanish were the loss not scaled up first.
+    scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
+
+    per_epoch = steps_per_epoch(recipe, training)
+    total = per_epoch * recipe.epochs
+    moments = snapshot_steps(total)
+    before, tested = (
+        0,
+        0,
+    )  # the step of the last snapshot, the epoch after which the test part was last looked at
+    sums = torch.zeros(2, device=device)  # loss and right answers since then
+    changes = yield looker.snapshot(0, {"test_accuracy": looker.test_accuracy(), "epoch": 0.0, "rate": 0.0})
+
+    for step, (images, labels) in enumerate(batches(recipe, training), start=1):
+        if changes:
+            head.loss, changes = turned(head.loss, changes), None
+        model.train(), head.train()
+        rate = recipe.rate * rate_share(step / total)
+        for group in optimizer.param_groups:
+            group["lr"] = rate * group["share"]
+        with repeatable(device):
+            with autocast(recipe.precision, device):
+                embedding = model(images)
+            loss = head(embedding, labels).mean()
+            optimizer.zero_grad()
+            scaler.scale(loss).backward()
+            scaler.step(optimizer)
+            scaler.update()
+        with torch.no_grad():
+            correct = head.logits(embedding).argmax(1) == labels
+            sums += torch.stack([loss, correct.float().mean()])
+
+        # Reading the loss stops a GPU until it has caught up, so there it is read with the snapshots only.
+        if (step in moments or device.type == "cpu") and not sums.isfinite().all():
+            raise diverged(step, recipe)
+        if step in moments:
+            mean_loss, accuracy = (sums / (step - before)).tolist()
+            scalars = {"loss": mean_loss, "train_accuracy": accuracy, "epoch": step / per_epoch, "rate": rate}
+            if step // per_epoch > tested:
+                tested = step // per_epoch
+                scalars["test_accuracy"] = looker.test_accuracy()
+            snapshot = looker.snapshot(step, scalars, last=step == total)
+            if not np.isfinite(snapshot.loss).all():
+                raise diverged(step, recipe)
+            changes = yield snapshot
+            before = step
+            sums.zero_()
+
+
+def snapshot_steps(total: int) -> set[int]:
+    """After which of `total` steps to look: ever more rarely, for most happens at the beginning, and after the last."""
+    return {max(1, round(total * (i / SNAPSHOTS) ** 1.5)) for i in range(1, SNAPSHOTS + 1)}
+
+
+def rate_share(done: float) -> float:
+    """What share of its largest value the rate has when `done` of the training (0 to 1) is over: up, then down to 0."""
+    return min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
+
+
+def turned(loss: Loss, changes: dict[str, Any]) -> Loss:
+    """The loss with some knobs changed; ValueError for one that it does not have or that is out of its range."""
+    if unknown := sorted(set(changes) - set(knobs(loss))):
+        raise ValueError(
+            f"{type(loss).__name__} has no knob called {unknown[0]!r}; it has {', '.join(knobs(loss)) or 'none'}."
+        )
+    return dataclasses.replace(loss, **changes)
+
+
+def diverged(step: int, recipe: Recipe) -> Diverged:
+    return Diverged(
+        f"The loss stopped being a finite number at step {step}, with a largest rate of {recipe.rate:g}: "
+        f"train again with a smaller one, such as {recipe.rate / 10:g}."
+    )
+
+
+def on(device: torch.device, part: Images) -> Images:
+    return dataclasses.replace(part, images=part.images.to(device), labels=part.labels.to(device))

@@ -1,0 +1,98 @@
+"""Recipe: everything that decides a run, as one frozen value. Equal recipes give equal runs."""
+
+import dataclasses
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from losslab import data, losses, models
+from losslab.catalogue import check_knobs, knob, knobs
+from losslab.losses import ArcFace, Loss
+
+SCALE = 16.0
+MARGIN = {"SphereFace": 2.0, "CosFace": 0.2, "ArcFace": 0.3, "ElasticFace": 0.3}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """Which loss, on which images, with which network, trained how. A value out of its range raises ValueError."""
+
+    loss: Loss = ArcFace(scale=16, margin=0.3)
+    data: str = knob("mnist", choices=tuple(data.catalogue()), help="The data set.")
+    classes: tuple[int, ...] = knob(tuple(range(10)), help="Which of its classes, in the order of their labels here.")
+    per_class: int = knob(0, 0, step=100, help="Training images of each class; 0 takes all.")
+    model: str = knob("tiny", choices=tuple(models.catalogue()), help="The network that makes embeddings.")
+    dim: int = knob(3, 2, 512, step=1, help="Length of an embedding: 2 is a circle, 3 a sphere.")
+    epochs: int = knob(10, 1, 1000, step=1, help="How often training sees every image.")
+    batch: int = knob(128, 2, 4096, step=16, help="Images in a step.")
+    rate: float = knob(0.01, 1e-6, help="Largest step size; it warms up to this and then falls to zero.")
+    shift: int = knob(1, 0, 4, step=1, unit="px", help="Training images move by up to this, at random.")
+    seed: int = knob(0, 0, 999_999, step=1, help="Of everything random; the same seed gives the same run.")
+    precision: str = knob(
+        "float32",
+        choices=("float32", "bfloat16", "float16"),
+        help="Of the network; the loss is always float32.",
+    )
+    probe: int = knob(1000, 2, 10_000, step=100, help="Images shown in every snapshot, half of them held out.")
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.loss, Loss):
+            raise ValueError(f"loss is {self.loss!r}, but it must be a loss such as ArcFace(scale=16, margin=0.3).")
+        check_knobs(self)
+        object.__setattr__(self, "classes", self._checked_classes())
+
+    def _checked_classes(self) -> tuple[int, ...]:
+        names = data.catalogue()[self.data].names
+        whole = isinstance(self.classes, tuple | list) and all(type(each) is int for each in self.classes)
+        if not whole or any(not 0 <= each < len(names) for each in self.classes):
+            raise ValueError(
+                f"classes is {self.classes!r}, but it must list class numbers from 0 to {len(names) - 1}, "
+                "such as (0, 1, 2)."
+            )
+        if len(set(self.classes)) < max(2, len(self.classes)):
+            raise ValueError(f"classes is {self.classes!r}, but it must name at least two classes, each once.")
+        return tuple(self.classes)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The recipe in what JSON knows; `Recipe.from_dict` is its inverse."""
+        plain = {name: getattr(self, name) for name in knobs(self)}
+        loss = {"name": type(self.loss).__name__, "knobs": self.loss_knobs}
+        return {"loss": loss, **plain, "classes": list(self.classes)}
+
+    @classmethod
+    def from_dict(cls, plain: dict[str, Any]) -> "Recipe":
+        """The recipe that `to_dict` wrote; what is left out takes its default. ValueError names what is wrong."""
+        values = dict(fields(plain, "A recipe", {field.name for field in dataclasses.fields(cls)}))
+        if "loss" in values:
+            loss = fields(values["loss"], "The loss of a recipe", {"name", "knobs"})
+            chosen = fields(loss.get("knobs", {}), "The knobs of a loss", None)
+            values["loss"] = losses.make(str(loss.get("name")), **chosen)
+        return cls(**values)
+
+    @property
+    def loss_knobs(self) -> dict[str, Any]:
+        """The knobs of the loss as it begins, by name."""
+        return {name: getattr(self.loss, name) for name in knobs(self.loss)}
+
+    @property
+    def key(self) -> str:
+        """The same for equal recipes, another for any other: a digest in hex."""
+        text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+def starting(kind: type[Loss]) -> Loss:
+    """A loss with the knobs that suit a few classes in two or three dimensions. The defaults of the losses are the
+    papers', for thousands of classes in 512: on a circle or a small sphere they ask for more room than there is."""
+    suits = {"scale": SCALE, "margin": MARGIN.get(kind.__name__)}
+    return kind(**{name: suits[name] for name in knobs(kind) if suits.get(name) is not None})
+
+
+def fields(plain: Any, what: str, known: set[str] | None) -> dict[str, Any]:
+    """`plain` if it is a dictionary of known names; ValueError otherwise."""
+    if not isinstance(plain, dict):
+        raise ValueError(f"{what} is a set of names and values; this is {plain!r}.")
+    if known is not None and (unknown := sorted(set(plain) - known, key=str)):
+        raise ValueError(f"{what} has no {unknown[0]!r}; it has {', '.join(sorted(known))}.")
+    return plain

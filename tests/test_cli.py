@@ -1,0 +1,187 @@
+"""The command line: flags from knobs, one sentence for a mistake, a run for everything that began."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from losslab import ArcFace, CosFace, cli, losses
+from losslab.catalogue import knobs
+from losslab.training import Recipe, Run, starting
+
+ROOT = Path(__file__).parents[1]
+QUICK = ["--model", "mlp", "--per-class", "40", "--epochs", "1", "--probe", "40"]
+
+
+def losslab(*words, capsys):
+    """Exit code, standard output and standard error of a command in this process."""
+    try:
+        code = cli.main([str(word) for word in words])
+    except SystemExit as end:
+        code = end.code
+    said = capsys.readouterr()
+    return code, said.out, said.err
+
+
+def runs(folder):
+    return [Run(path) for path in sorted(folder.iterdir())]
+
+
+def test_a_training_leaves_a_run_and_says_where(tmp_path, capsys):
+    words = ["--loss", "cosface", "--margin", "0.15", "--classes", "3,1,7", "--dim", "2", "--seed", "4"]
+    code, said, _ = losslab("train", *words, *QUICK, "--out", tmp_path, capsys=capsys)
+    (run,) = runs(tmp_path)
+    assert code == 0 and run.status == ("done", "") and run.weights and len(run) > 1
+    assert run.recipe == Recipe(
+        loss=CosFace(scale=16, margin=0.15), classes=(3, 1, 7), dim=2, seed=4, model="mlp", per_class=40, epochs=1,
+        probe=40,
+    )  # fmt: skip
+    assert re.fullmatch(r"cosface-2d-[0-9a-f]{8}", run.path.name)
+    assert str(run.path) in said and f"?run={run.path.name}" in said and "Test accuracy" in said
+
+
+def test_without_flags_it_is_the_default_recipe(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path))
+    monkeypatch.setattr(cli, "follow", lambda recipe, *_: asked.append(recipe) or 0)
+    assert cli.main(["train"]) == 0
+    assert asked == [Recipe()] and [run.recipe for run in runs(tmp_path)] == [Recipe()]
+
+
+@pytest.mark.parametrize("kind", losses.catalogue().values(), ids=lambda kind: kind.__name__)
+def test_every_loss_starts_as_its_help_says(kind, capsys):
+    code, said, _ = losslab("train", "--loss", kind.__name__, "--help", capsys=capsys)
+    said = " ".join(said.split())
+    assert code == 0
+    for name, knob in knobs(kind).items():
+        assert f"--{name} " in said and knob.help.split(".")[0] in said
+        assert f"(default: {cli.knob_text(getattr(starting(kind), name))})" in said
+    arguments = cli.parsed(["train", "--loss", kind.__name__])
+    assert all(getattr(arguments, name) == getattr(starting(kind), name) for name in knobs(kind))
+
+
+def test_every_knob_of_a_recipe_is_a_flag(capsys):
+    _, said, _ = losslab("train", "--help", capsys=capsys)
+    assert all(f"--{name.replace('_', '-')} " in said for name in knobs(Recipe))
+    assert "knobs of ArcFace" in said and "rad" in said and "(default: 0.3)" in said
+
+
+MISTAKES = [
+    (["train", "--loss", "ArcFaze"], "no loss called 'ArcFaze'; there are .*ArcFace"),
+    (["train", "--loss", "Softmax", "--margin", "0.3"], "Softmax has no knob called 'margin' .*ArcFace"),
+    (["train", "--margin", "9"], "^margin is 9, but it must be from 0 to 1.5 rad."),
+    (["train", "--margin", "wide"], "^margin is 'wide', but it must be a number"),
+    (["train", "--epochs", "0"], "^epochs is 0, but"),
+    (["train", "--epochs"], "--epochs"),
+    (["train", "--data", "imagenet"], "data is 'imagenet', but it must be one of"),
+    (["train", "--model", "vast"], "model is 'vast', but it must be one of"),
+    (["train", "--classes", "0,x"], "classes is '0,x', but"),
+    (["train", "--classes", "0,77"], "numbers from 0 to 9"),
+    (["train", "--classes", "5"], "at least two classes"),
+    (["train", "--marg", "0.3"], "no '--marg' here"),
+    (["bake"], "'bake'"),
+    ([], "required"),
+    (["data", "get", "imagenet"], "no data set 'imagenet'"),
+    (["data", "get"], "required"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), MISTAKES, ids=lambda value: " ".join(value) or "nothing")
+def test_a_mistake_is_one_sentence_and_exit_code_2(words, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    code, said, complaint = losslab(*words, capsys=capsys)
+    assert code == 2 and said == ""
+    assert re.search(sentence, complaint) and complaint.endswith(".\n") and complaint.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(tmp_path, capsys):
+    (tmp_path / "file").write_text("")
+    code, _, complaint = losslab("train", *QUICK, "--out", tmp_path / "file", capsys=capsys)
+    assert code == 2 and "cannot be written" in complaint and complaint.count("\n") == 1
+
+
+def test_missing_data_is_a_sentence(tmp_path, capsys):
+    words = ["--data", "mnist-full", "--folder", tmp_path / "none", "--out", tmp_path / "runs"]
+    code, _, complaint = losslab("train", *QUICK, *words, capsys=capsys)
+    assert code == 2 and complaint.count("\n") == 1 and not (tmp_path / "runs").exists()
+
+
+def test_a_training_that_diverges_keeps_its_run_and_names_it(tmp_path, capsys):
+    words = ["--loss", "Softmax", "--rate", "1e30", "--out", tmp_path]
+    code, said, complaint = losslab("train", *QUICK, *words, "--epochs", "20", capsys=capsys)
+    (run,) = runs(tmp_path)
+    assert code == 1 and run.status.state == "failed" and len(run) >= 1
+    assert run.status.reason in complaint and "smaller" in complaint and str(run.path) in said
+
+
+def test_the_keyboard_stops_a_training_and_keeps_its_run(tmp_path, capsys, monkeypatch):
+    real = cli.train
+
+    def interrupted(recipe, **more):
+        training = real(recipe, **more)
+        yield next(training)
+        yield next(training)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(cli, "train", interrupted)
+    code, said, complaint = losslab("train", *QUICK, "--out", tmp_path, capsys=capsys)
+    (run,) = runs(tmp_path)
+    assert code == 130 and run.status.state == "stopped" and len(run) == 2
+    assert "kept" in complaint and str(run.path) in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to one process there")
+def test_the_program_itself_trains_and_stops_at_control_c(tmp_path):
+    words = ["train", *QUICK[:-4], "--epochs", "1000", "--out", str(tmp_path)]
+    program = subprocess.Popen(
+        [sys.executable, "-m", "losslab", *words],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        while program.poll() is None and not any(Run(p.parent) for p in tmp_path.glob("*/recipe.json")):
+            time.sleep(0.05)
+        program.send_signal(signal.SIGINT)
+        said, complaint = program.communicate(timeout=60)
+    finally:
+        program.kill()
+        program.wait()
+    assert program.returncode == 130, complaint
+    (run,) = runs(tmp_path)
+    assert run.status.state == "stopped" and len(run) >= 1
+    assert "Traceback" not in complaint and run.path.name in said
+
+
+def test_the_data_sets_are_listed_with_their_licences(tmp_path, capsys):
+    code, said, _ = losslab("data", "--folder", tmp_path, capsys=capsys)
+    assert code == 0
+    assert "mnist  (here)" in said and "mnist-full  (not here yet" in said and "CC BY-SA" in said and "MIT" in said
+
+
+def test_a_download_says_where_the_data_is(tmp_path, capsys, monkeypatch):
+    from losslab.data import Dataset, catalogue
+
+    asked = []
+
+    def download(self, folder=None, progress=None):
+        progress(1, 2)
+        progress(2, 2)
+        asked.append((self.name, folder))
+        return "It is there."
+
+    monkeypatch.setattr(type(catalogue()["fashion"]), "download", download)
+    code, said, _ = losslab("data", "get", "fashion", "--folder", tmp_path, capsys=capsys)
+    assert code == 0 and said == "It is there.\n" and asked == [("fashion", tmp_path)]
+    assert issubclass(type(catalogue()["fashion"]), Dataset)
+
+
+def test_the_default_loss_of_the_help_is_that_of_a_recipe():
+    assert type(Recipe().loss) is ArcFace and starting(ArcFace) == Recipe().loss

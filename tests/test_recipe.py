@@ -1,0 +1,87 @@
+"""A recipe is one value: written, read, compared and refused as a whole."""
+
+import dataclasses
+import json
+
+import pytest
+
+from losslab import ArcFace, CosFace, ElasticFace, Softmax, losses
+from losslab.catalogue import knobs
+from losslab.training import Recipe, starting
+
+RECIPES = [
+    Recipe(),
+    Recipe(loss=Softmax(), dim=2, classes=(7, 0, 3), per_class=50),
+    Recipe(loss=ElasticFace(sorted=True, variant="cos"), precision="bfloat16", seed=3, rate=0.1 + 0.2),
+]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_survives_json(recipe):
+    again = Recipe.from_dict(json.loads(json.dumps(recipe.to_dict(), allow_nan=False)))
+    assert again == recipe and again.key == recipe.key and hash(again) == hash(recipe)
+
+
+def test_equal_recipes_have_one_key_and_others_another():
+    assert Recipe(loss=ArcFace(scale=16, margin=0.3)).key == Recipe(loss=ArcFace(margin=0.3, scale=16.0)).key
+    assert Recipe(classes=[0, 1]) == Recipe(classes=(0, 1))
+    changed = [
+        Recipe(loss=CosFace(scale=16, margin=0.3)), Recipe(loss=ArcFace(scale=16, margin=0.31)), Recipe(seed=1),
+        Recipe(classes=(1, 0)), Recipe(classes=(0, 1)), Recipe(dim=2), Recipe(epochs=1), Recipe(shift=0),
+    ]  # fmt: skip
+    assert len({recipe.key for recipe in [Recipe(), *changed]}) == len(changed) + 1
+
+
+def test_every_field_of_a_recipe_is_written():
+    assert set(Recipe().to_dict()) == {field.name for field in dataclasses.fields(Recipe)}
+
+
+def test_what_is_left_out_takes_its_default():
+    assert Recipe.from_dict({}) == Recipe()
+    assert Recipe.from_dict({"loss": {"name": "CosFace"}}).loss == CosFace()
+
+
+@pytest.mark.parametrize(
+    ("plain", "sentence"),
+    [
+        ({"colour": 1}, "A recipe has no 'colour'"),
+        ([1], "A recipe is a set of names and values"),
+        ({"loss": "ArcFace"}, "The loss of a recipe is a set"),
+        ({"loss": {"name": "ArcFace", "margin": 1}}, "The loss of a recipe has no 'margin'"),
+        ({"loss": {"name": "Arcfaze"}}, "no loss called 'Arcfaze'"),
+        ({"loss": {"name": "Softmax", "knobs": {"margin": 0.3}}}, "Softmax has no knob called 'margin'"),
+        ({"loss": {"name": "ArcFace", "knobs": {"margin": "wide"}}}, "margin is 'wide'"),
+        ({"data": "imagenet"}, "data is 'imagenet'"),
+        ({"model": 3}, "model is 3"),
+        ({"precision": "int8"}, "precision is 'int8'"),
+        ({"epochs": 0}, "epochs is 0"),
+        ({"epochs": 1.5}, "whole number"),
+        ({"rate": float("nan")}, "finite"),
+        ({"batch": True}, "batch is True"),
+        ({"dim": 1}, "dim is 1"),
+        ({"classes": []}, "at least two"),
+        ({"classes": [4]}, "at least two"),
+        ({"classes": [1, 2, 1]}, "each once"),
+        ({"classes": [0, 10]}, "from 0 to 9"),
+        ({"classes": [0, True]}, "must list class numbers"),
+        ({"classes": "0,1"}, "must list class numbers"),
+        ({"classes": None}, "must list class numbers"),
+    ],
+)
+def test_what_makes_no_recipe_is_refused_with_a_sentence(plain, sentence):
+    with pytest.raises(ValueError, match=sentence) as refused:
+        Recipe.from_dict(plain)
+    assert str(refused.value).endswith(".") and "\n" not in str(refused.value)
+
+
+def test_a_recipe_needs_a_loss_and_not_its_name():
+    with pytest.raises(ValueError, match="must be a loss such as"):
+        Recipe(loss="ArcFace")
+
+
+@pytest.mark.parametrize("kind", losses.catalogue().values(), ids=lambda kind: kind.__name__)
+def test_every_loss_has_a_start_that_suits_a_small_sphere(kind):
+    loss = starting(kind)
+    assert type(loss) is kind
+    if "scale" in knobs(kind):
+        assert loss.scale == Recipe().loss.scale
