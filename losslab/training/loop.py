@@ -23,7 +23,8 @@ from .look import Looker
 from .recipe import Recipe
 from .run import Snapshot
 
-SNAPSHOTS = 100  # of a run, about
+SNAPSHOTS = 100  # of a short run, about
+LONGEST = 50  # steps from one snapshot to the next: in a long run too the picture moves, and a knob takes at once
 WARM_UP = 0.25  # share of the steps in which the rate rises
 WEIGHT_DECAY = 0.01  # of the network
 PROTOTYPE_SHARE = 4  # prototypes move faster than the network: classes must find their places first
@@ -120,7 +121,8 @@ def train(
 
 def snapshot_steps(total: int) -> set[int]:
     """After which of `total` steps to look: ever more rarely, for most happens at the beginning, and after the last."""
-    return {max(1, round(total * (i / SNAPSHOTS) ** 1.5)) for i in range(1, SNAPSHOTS + 1)}
+    fading = {round(total * (i / SNAPSHOTS) ** 1.5) for i in range(1, SNAPSHOTS + 1)}
+    return {step for step in fading | set(range(LONGEST, total, LONGEST)) | {1, 2, 4, 8, 16, 32} if 1 <= step <= total}
 
 
 def rate_share(done: float) -> float:

@@ -1,0 +1,80 @@
+// What the picture says in numbers: computed from one real snapshot, never from the motion between two.
+
+const FINE = 1800; // bins of a tenth of a degree: medians to that precision without sorting
+
+/** Quantile of a histogram of angles, in degrees. */
+function quantile(histogram, total, q) {
+  let [sum, want] = [0, q * total];
+  for (let b = 0; b < histogram.length; b++) {
+    if (histogram[b] > 0 && sum + histogram[b] >= want)
+      return ((b + (want - sum) / histogram[b]) * 180) / histogram.length;
+    sum += histogram[b];
+  }
+  return 180;
+}
+
+/** Angles of one sample in degrees: to its own prototype, to the nearest other, and which that is. */
+export function anglesOf(frame, i, label) {
+  const { position, prototype, c, dim } = frame, at = i * dim;
+  const [x, y, z] = [position[at] / 32767, position[at + 1] / 32767, dim > 2 ? position[at + 2] / 32767 : 0];
+  let [own, other, rival] = [0, -2, -1];
+  for (let k = 0, p = 0; k < c; k++, p += 3) {
+    const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
+    if (k === label) own = cosine;
+    else if (cosine > other) [other, rival] = [cosine, k];
+  }
+  const degrees = (cosine) => (Math.acos(Math.max(-1, Math.min(1, cosine))) * 180) / Math.PI;
+  return { own: degrees(own), other: degrees(other), rival };
+}
+
+/** Statistics of the shown samples of a snapshot. `shown(i)` says whether sample i counts. */
+export function measure(frame, labels, shown) {
+  const { n, c, dim, position, prototype, state } = frame;
+  const own = new Uint32Array(FINE), other = new Uint32Array(FINE), byClass = new Uint32Array(c * FINE);
+  const share = [0, 0, 0], count = new Uint32Array(c), clear = new Uint32Array(c), sum = new Float64Array(c);
+  const bin = (cosine) => Math.min(FINE - 1, ((Math.acos(cosine > 1 ? 1 : cosine < -1 ? -1 : cosine) / Math.PI) * FINE) | 0);
+  let total = 0;
+  for (let i = 0, at = 0; i < n; i++, at += dim) {
+    if (!shown(i)) continue;
+    const x = position[at] / 32767, y = position[at + 1] / 32767, z = dim > 2 ? position[at + 2] / 32767 : 0, label = labels[i];
+    let [mine, next] = [0, -1];
+    for (let k = 0, p = 0; k < c; k++, p += 3) {
+      const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
+      if (k === label) mine = cosine;
+      else if (cosine > next) next = cosine;
+    }
+    const b = bin(mine);
+    own[b]++;
+    other[bin(next)]++;
+    byClass[label * FINE + b]++;
+    sum[label] += ((b + 0.5) * 180) / FINE;
+    count[label]++;
+    share[state[i]]++;
+    if (state[i] === 0) clear[label]++;
+    total++;
+  }
+  const classes = Array.from({ length: c }, (_, k) => {
+    const histogram = byClass.subarray(k * FINE, (k + 1) * FINE), m = count[k];
+    const [low, median, high] = [0.1, 0.5, 0.9].map((q) => (m ? quantile(histogram, m, q) : NaN));
+    return { count: m, clear: m ? clear[k] / m : NaN, mean: m ? sum[k] / m : NaN, low, median, high };
+  });
+  return { total, own, other, classes, share: share.map((s) => s / (total || 1)),
+    median: { own: quantile(own, total, 0.5), other: quantile(other, total, 0.5) } };
+}
+
+/** Whole percentages that add up to 100 and never round something to nothing: "<1". */
+export function percent(share) {
+  if (share > 0 && share < 0.005) return "<1";
+  if (share < 1 && share > 0.995) return ">99";
+  return String(Math.round(share * 100));
+}
+
+/** The one sentence under the stage. */
+export function sentence(frame, stats, { split, empty, names }) {
+  if (stats.total === 0) return `Step ${frame.step}: no samples are shown.`;
+  const whose = split === "all" ? "" : `, ${split} samples`, [clear, inside, wrong] = stats.share.map(percent);
+  const who = empty.length === names.length ? "any class" : empty.slice(0, 12).map((k) => names[k]).join(", ") + (empty.length > 12 ? ", …" : "");
+  const none = empty.length ? ` No direction clears the margin for: ${who}.` : "";
+  return `Step ${frame.step}${whose}: own prototype ${stats.median.own.toFixed(1)}° (median), nearest other `
+    + `${stats.median.other.toFixed(1)}°; ${clear}\u00a0% clear the margin, ${inside}\u00a0% inside it, ${wrong}\u00a0% wrong.${none}`;
+}

@@ -1,0 +1,158 @@
+"""Widgets made from knobs: the sidebar in which a recipe is chosen. The URL carries every choice."""
+
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+
+import streamlit as st
+
+from losslab import data, losses, models
+from losslab.catalogue import Knob, knobs
+from losslab.losses import Loss
+from losslab.training import Recipe
+from losslab.training import starting as starting_loss
+
+
+def starting(kind: type[Loss]) -> dict[str, Any]:
+    """The knobs with which the page offers a loss."""
+    return vars(starting_loss(kind))
+
+
+def widget(knob: Knob, value: Any, key: str, *, label: str = "", on_change: Callable | str = "rerun") -> Any:
+    """The widget for a knob: chips for choices, a switch, a slider where the range is a scale, else a number."""
+    label = label or f"{knob.name.replace('_', ' ').capitalize()}{f' {knob.symbol}' if knob.symbol else ''}"
+    shared = {"key": key, "help": knob.help or None, "on_change": on_change, "bind": "query-params"}
+    if knob.choices:
+        return st.segmented_control(label, knob.choices, default=value, required=True, **shared)
+    if isinstance(knob.default, bool):
+        return st.toggle(label, value, **shared)
+    if knob.unit:
+        label += f" ({knob.unit})"
+    kind = type(knob.default)
+    low, high, step = (None if number is None else kind(number) for number in (knob.low, knob.high, knob.step))
+    if kind is float and None not in (high, step) and (high - low) / step < 500:
+        return st.slider(label, low, high, value, step, **shared)
+    return st.number_input(label, low, high, value, step, format="%g" if kind is float else None, **shared)
+
+
+def chosen_loss(values: dict[str, Any]) -> Loss:
+    """The loss that the widgets' values in `values` describe."""
+    kind = losses.catalogue()[values["loss"]]
+    start = starting(kind)
+    return kind(**{name: values.get(name, start[name]) for name in start})
+
+
+def loss_chosen() -> None:
+    """Another loss starts with its own knobs: a margin of one is not a margin of the other."""
+    st.session_state.update(starting(losses.catalogue()[st.session_state.loss]))
+
+
+def loss_panel(steer: Callable[[], None]) -> Loss:
+    """Choose a loss and turn its knobs; `steer` is called when a knob was turned."""
+    catalogue = losses.catalogue()
+    default = type(Recipe().loss).__name__
+    name = st.selectbox(
+        "Loss",
+        list(catalogue),
+        index=list(catalogue).index(default),
+        key="loss",
+        bind="query-params",
+        on_change=loss_chosen,
+    )
+    kind = catalogue[name]
+    st.caption(kind.card.geometry)
+    start = starting(kind)
+    common = {k: v for k, v in knobs(kind).items() if not v.choices}
+    rare = {k: v for k, v in knobs(kind).items() if v.choices}
+    values = {k: widget(v, start[k], k, on_change=steer) for k, v in common.items()}
+    if rare:
+        with st.expander("Gradient and far side" if "beyond" in rare else "More"):
+            values |= {k: widget(v, start[k], k, on_change=steer) for k, v in rare.items()}
+    return kind(**values)
+
+
+def recipe(steer: Callable[[], None]) -> Recipe:
+    """All choices of the sidebar as one recipe. ValueError with one sentence when they make none."""
+    declared = knobs(Recipe)
+    default = Recipe()
+    chosen: dict[str, Any] = {"loss": loss_panel(steer)}
+
+    def number(name: str, label: str = "") -> None:
+        chosen[name] = widget(declared[name], getattr(default, name), name, label=label)
+
+    st.subheader("Data", divider=True)
+    sets = data.catalogue()
+    # Options are the names themselves, without titles: what is shown is what the URL carries.
+    chosen["data"] = st.selectbox(
+        "Data set", list(sets), list(sets).index(default.data), key="data", bind="query-params"
+    )
+    st.caption(sets[chosen["data"]].card)
+    names = sets[chosen["data"]].names
+    chosen["classes"] = tuple(
+        st.multiselect(
+            "Classes",
+            range(len(names)),
+            list(range(len(names))),
+            format_func=lambda i: names[i],
+            key="classes",
+            bind="query-params",
+        )
+    )
+    number("per_class", "Images per class (0: all)")
+
+    st.subheader("Network and training", divider=True)
+    chosen["dim"] = st.segmented_control(
+        "Dimensions: 2 is a circle, 3 a sphere",
+        [2, 3],
+        default=default.dim,
+        required=True,
+        key="dim",
+        bind="query-params",
+    )
+    backbones = models.catalogue()
+    chosen["model"] = st.selectbox(
+        "Backbone", list(backbones), list(backbones).index(default.model), key="model", bind="query-params"
+    )
+    left, right = st.columns(2)
+    with left:
+        number("epochs")
+        number("rate", "Learning rate")
+    with right:
+        number("batch", "Batch size")
+        number("seed")
+    return Recipe(**chosen)
+
+
+def open_link() -> list[str]:
+    """Check what the URL says, once a session; sentences about what it says wrongly (the widget's default holds)."""
+    if "link_checked" in st.session_state:
+        return st.session_state.link_problems
+    said, problems = st.query_params.to_dict(), []
+    catalogue, declared = losses.catalogue(), knobs(Recipe)
+    name = said.get("loss", type(Recipe().loss).__name__)
+    if name not in catalogue:
+        problems.append(f"The link asks for a loss {name!r}, which there is not; there are {', '.join(catalogue)}.")
+        name = type(Recipe().loss).__name__
+    if said.get("data", "mnist") not in data.catalogue():
+        problems.append(f"The link asks for data {said['data']!r}; there are {', '.join(data.catalogue())}.")
+    for key, text in said.items():
+        knob = (knobs(catalogue[name]) | declared).get(key)
+        if knob and isinstance(knob.default, int | float | str) and key not in ("loss", "data", "model", "classes"):
+            try:
+                knob.parse(text)
+            except ValueError as error:
+                problems.append(f"In the link, {error} The default is used instead.")
+    st.session_state.link_checked, st.session_state.link_problems = True, problems
+    return problems
+
+
+def fill(values: dict[str, Any]) -> None:
+    """Set the sidebar to a recipe's fields and a loss's knobs, everything else to its default. Call it before the
+    widgets are drawn: in a callback, or at the start of a page."""
+    default = Recipe()
+    plain = {f.name: getattr(default, f.name) for f in dataclasses.fields(Recipe) if f.name not in ("loss", "classes")}
+    loss = values.get("loss", default.loss)
+    state = plain | {k: v for k, v in values.items() if k not in ("loss", "classes")}
+    state |= {"loss": type(loss).__name__, "classes": list(values.get("classes", default.classes))}
+    state |= {name: getattr(loss, name) for name in knobs(loss)}
+    st.session_state.update({k: v for k, v in state.items() if k not in ("precision", "probe")})

@@ -1,0 +1,102 @@
+"""The pages without a browser: they open, say what is wrong with a link, and turn widgets into a recipe."""
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from losslab.training import Recipe
+from pages.parts import presets, server, settings
+
+ROOT = server.ROOT
+
+
+@pytest.fixture(autouse=True)
+def pool(tmp_path, monkeypatch):
+    """A pool of its own for every test; its worker is warming up while the page is looked at."""
+    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
+    server.pool.cache_clear()
+    yield
+    server.pool().close()
+    server.pool.cache_clear()
+
+
+def opened(**link) -> AppTest:
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    for name, value in link.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def test_every_page_opens():
+    at = opened()
+    for path in sorted((ROOT / "pages").glob("[0-9]*.py")):
+        at.switch_page(str(path)).run()
+        assert not at.exception
+
+
+def test_the_first_page_is_the_recipe_of_its_recording():
+    at = opened()
+    assert at.selectbox(key="loss").value == type(Recipe().loss).__name__
+    assert at.slider(key="margin").value == Recipe().loss.margin
+    assert not at.button(key="train").disabled and at.button(key="stop").disabled
+
+
+def test_a_link_carries_the_state():
+    at = opened(loss="CosFace", margin="0.41", dim="2", seed="7")
+    assert at.selectbox(key="loss").value == "CosFace" and at.slider(key="margin").value == 0.41
+    assert at.number_input(key="seed").value == 7
+    assert not at.warning
+
+
+@pytest.mark.parametrize(
+    ("link", "sentence"),
+    [
+        ({"loss": "ArcFase"}, "The link asks for a loss 'ArcFase', which there is not; there are Softmax"),
+        ({"data": "imagenet"}, "The link asks for data 'imagenet'; there are"),
+        ({"margin": "9"}, "In the link, margin is 9, but it must be from 0 to 1.5 rad."),
+        ({"epochs": "many"}, "In the link, epochs is 'many', but it must be a number"),
+        ({"run": "../../etc"}, "The run of this link is not on this server"),
+    ],
+)
+def test_a_bad_link_gets_one_sentence_and_the_page_goes_on(link, sentence):
+    at = opened(**link)
+    said = [box.value for box in [*at.warning, *at.info]]
+    assert len(said) == 1 and said[0].startswith(sentence)
+    assert not at.button(key="train").disabled
+
+
+def test_another_loss_starts_with_its_own_knobs():
+    at = opened()
+    at.selectbox(key="loss").select("SphereFace").run()
+    assert not at.exception
+    assert at.slider(key="margin").value == settings.starting(settings.losses.SphereFace)["margin"]
+    at.selectbox(key="loss").select("Softmax").run()
+    assert not at.exception and not at.warning
+
+
+def test_too_few_classes_is_a_sentence_and_train_waits():
+    at = opened()
+    at.multiselect(key="classes").set_value([3]).run()
+    assert "at least two classes" in at.warning[0].value
+    assert at.button(key="train").disabled
+
+
+def test_a_data_set_that_is_not_here_offers_its_download(monkeypatch, tmp_path):
+    monkeypatch.setenv("LOSSLAB_DATA", str(tmp_path / "nothing"))
+    at = opened(data="mnist-full")
+    at.selectbox(key="data").select("mnist-full").run()
+    assert at.button(key="train").disabled and at.button(key="download")
+
+
+@pytest.mark.parametrize("preset", presets.PRESETS, ids=lambda p: p.title)
+def test_a_preset_is_a_recipe_and_the_sidebar_shows_it(preset, monkeypatch):
+    asked = []
+    monkeypatch.setattr(server.pool(), "submit", lambda recipe, visitor: asked.append(recipe) or "none")
+    at = opened()
+    at.button_group(key="preset").set_value(preset.title).run()
+    assert not at.exception
+    assert asked == [Recipe(**preset.values)]
+    assert at.selectbox(key="loss").value == type(asked[0].loss).__name__
+    at.button(key="train").click().run()
+    assert asked[1] == asked[0]

@@ -1,0 +1,319 @@
+"""The app as a visitor meets it: a real server, a real Chromium."""
+
+import json
+import os
+import re
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+from losslab.training import Run
+
+ROOT = Path(__file__).parent.parent
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
+FLAGS = (
+    "--use-angle=swiftshader --enable-unsafe-swiftshader --no-sandbox --disable-quic --no-first-run "
+    "--disable-background-networking --disable-component-update --disable-sync"
+).split()
+
+
+class Server:
+    """`streamlit run app.py` on a free port, with runs in a folder of its own."""
+
+    def __init__(self, runs: Path):
+        self.runs = runs
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        self.url = f"http://localhost:{self.port}"
+        self.start()
+
+    def start(self) -> None:
+        options = ["--server.headless", "true", "--server.port", str(self.port)]
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "streamlit", "run", str(ROOT / "app.py"), *options],
+            env={**os.environ, "LOSSLAB_RUNS": str(self.runs)},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        until(self.answers, 60, "the server to answer")
+
+    def answers(self) -> bool:
+        try:
+            return urlopen(f"{self.url}/_stcore/health", timeout=2).status == 200
+        except (URLError, OSError):
+            return False
+
+    def workers(self) -> list[int]:
+        found = subprocess.run(["pgrep", "-P", str(self.process.pid), "-f", "losslab.live.worker"], capture_output=True)
+        return [int(pid) for pid in found.stdout.split()]
+
+    def kill(self, how: int = signal.SIGTERM) -> None:
+        self.process.send_signal(how)
+        self.process.wait(20)
+
+
+def until(ready, seconds: float, what: str):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := ready():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"waited {seconds} s for {what}")
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory):
+    made = Server(tmp_path_factory.mktemp("runs"))
+    yield made
+    made.kill()
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+class Tab:
+    """One tab, and what it shows."""
+
+    def __init__(self, page):
+        self.page, self.errors, self.strangers = page, [], []
+        page.set_default_timeout(30_000)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+        page.on("console", lambda m: self.errors.append(m.text) if m.type == "error" else None)
+        page.on("request", lambda r: self.strangers.append(r.url) if not local(r.url) else None)
+
+    def open(self, url: str) -> "Tab":
+        self.page.goto(url)
+        self.page.wait_for_selector("[data-testid=stage]")
+        return self
+
+    def stage(self, name: str) -> str:
+        return self.page.get_attribute("[data-testid=stage]", f"data-{name}") or ""
+
+    def number(self, name: str) -> int:
+        return int(self.stage(name) or 0)
+
+    def run(self) -> str:
+        found = re.search("run=([0-9a-z]+)", self.page.evaluate("location.search"))
+        return found[1] if found else ""
+
+    def button(self, name: str):
+        return self.page.get_by_role("button", name=name, exact=True)
+
+    def train(self) -> str:
+        """Press Train; the id of the run."""
+        before = self.run()
+        self.button("Train").click()
+        id = until(lambda: self.run() != before and self.run(), 20, "a run in the link")
+        until(lambda: self.stage("run") == id and self.number("snapshots") > 1, 60, "snapshots on the stage")
+        return id
+
+
+def local(url: str) -> bool:
+    return re.match(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|blob:|data:", url) is not None
+
+
+@pytest.fixture
+def tab(chromium, server):
+    context = chromium.new_context(viewport={"width": 1300, "height": 900})
+    made = Tab(context.new_page())
+    yield made
+    assert not made.strangers, "the app asked for something beyond this machine"
+    assert not [e for e in made.errors if "WebSocket" not in e and "ERR_CONNECTION" not in e]
+    context.close()
+
+
+LONG = "&epochs=1000"  # a run that goes on until it is stopped
+
+
+def test_a_recording_moves_before_anything_trains(tab, server):
+    tab.open(server.url)
+    until(lambda: tab.number("points") > 0, 20, "points")
+    first = tab.number("step")
+    until(lambda: tab.number("step") > first, 20, "motion")
+    assert "recording" in tab.page.inner_text("[data-testid=stage]")
+
+
+def test_train_scrub_hover_reload_and_a_second_tab(tab, server):
+    tab.open(f"{server.url}/?epochs=6")
+    until(server.workers, 30, "a worker")
+    id = tab.train()
+    assert tab.stage("lane") == "socket"
+    first = tab.number("step")
+    until(lambda: tab.number("step") > first, 30, "points to move")
+    until(lambda: tab.stage("state") == "done", 120, "the end of the run")
+
+    run = Run(server.runs / id)
+    assert run[len(run) - 1].scalars["test_accuracy"] > 0.95
+    until(lambda: tab.number("snapshots") == len(run), 20, "all snapshots")
+
+    tab.page.get_by_role("slider", name="Snapshot").focus()  # scrub back
+    tab.page.keyboard.press("Home")
+    until(lambda: tab.number("step") == 0, 10, "the first snapshot")
+    tab.page.keyboard.press("End")
+    until(lambda: tab.number("step") == run[len(run) - 1].step, 10, "the last snapshot")
+
+    box = tab.page.locator("[data-testid=stage] canvas.view").bounding_box()  # hover until a digit shows
+    card = tab.page.locator("[data-testid=stage] .card")
+    seen = False
+    for i in range(400):
+        x, y = box["x"] + box["width"] * (0.1 + 0.04 * (i % 20)), box["y"] + box["height"] * (0.1 + 0.04 * (i // 20))
+        tab.page.mouse.move(x, y)
+        if card.is_visible() and "own" in card.inner_text():
+            seen = True
+            break
+    assert seen, "no sample answered the pointer"
+    assert "°" in card.inner_text()
+
+    tab.page.reload()
+    tab.page.wait_for_selector("[data-testid=stage]")
+    until(lambda: tab.number("snapshots") == len(run), 30, "the same run after a reload")
+
+    second = Tab(tab.page.context.new_page()).open(tab.page.url)
+    until(lambda: second.number("snapshots") == len(run), 30, "the same run in a second tab")
+
+
+def test_pause_a_turned_margin_and_stop(tab, server):
+    tab.open(f"{server.url}/?seed=5{LONG}")
+    id = tab.train()
+    run = Run(server.runs / id)
+
+    tab.button("Pause").click()
+    until(lambda: run.status.state == "paused", 20, "a pause")
+    run.refresh()
+    steps = len(run)
+    time.sleep(1)
+    run.refresh()
+    assert len(run) == steps
+    tab.button("Resume").click()
+    until(lambda: run.status.state == "running", 20, "the run to go on")
+
+    slider = tab.page.get_by_role("slider", name=re.compile("Margin"))
+    slider.focus()
+    for _ in range(5):
+        tab.page.keyboard.press("ArrowRight")
+    until(lambda: run.refresh() or run[len(run) - 1].knobs["margin"] > 0.3, 60, "the margin to change")
+    until(lambda: tab.page.locator("[data-testid=stage] .marks .knob").count() > 0, 60, "a mark on the timeline")
+
+    tab.button("Stop").click()
+    until(lambda: run.status.state == "stopped", 20, "the run to stop")
+    until(lambda: tab.stage("state") == "stopped", 20, "the stage to say so")
+    assert tab.button("Train").is_enabled()
+
+
+def test_one_visitor_cannot_stop_what_another_started(tab, server, chromium):
+    tab.open(f"{server.url}/?seed=6{LONG}")
+    id = tab.train()
+    stranger = Tab(chromium.new_context().new_page()).open(tab.page.url)
+    until(lambda: stranger.number("snapshots") > 1, 30, "the run in another browser")
+    assert stranger.button("Stop").is_disabled()
+    tab.button("Stop").click()
+    until(lambda: Run(server.runs / id).status.state == "stopped", 20, "the owner's stop")
+    stranger.page.context.close()
+
+
+def test_the_link_restores_the_state(tab, server):
+    tab.open(server.url)
+    tab.page.get_by_role("combobox", name=re.compile("Loss")).click()
+    tab.page.get_by_role("option", name="CosFace").click()
+    tab.page.get_by_role("radio", name="2", exact=True).click()
+    tab.page.wait_for_url(re.compile("loss=CosFace.*dim=|dim=.*loss=CosFace"))
+    other = Tab(tab.page.context.new_page()).open(tab.page.url)
+    until(lambda: "cosine" in other.page.inner_text("section[data-testid=stSidebar]"), 20, "CosFace in the sidebar")
+    assert other.page.get_by_role("radio", name="2", exact=True).is_checked()
+
+
+def test_a_killed_worker_is_reported_and_the_server_goes_on(tab, server):
+    tab.open(f"{server.url}/?seed=7{LONG}")
+    id = tab.train()
+    for pid in server.workers():
+        os.kill(pid, signal.SIGKILL)
+    until(lambda: tab.stage("state") == "failed", 30, "the failure on the stage")
+    assert "killed" in tab.page.inner_text("[data-testid=stage]")
+    assert len(Run(server.runs / id)) > 1
+    until(lambda: tab.button("Train").is_enabled(), 20, "Train")
+    assert tab.train() != id
+    tab.button("Stop").click()
+    until(lambda: tab.stage("state") == "stopped", 20, "the second run to stop")
+
+
+def test_the_stage_needs_no_socket(tab, server):
+    """A proxy that lets no WebSocket through to us: frames come by HTTP."""
+    tab.page.add_init_script(
+        "const Real = WebSocket; WebSocket = class extends Real { constructor(url, ...rest) {"
+        " super(String(url).includes('/losslab/') ? 'ws://localhost:9/' : url, ...rest); } };"
+    )
+    tab.open(f"{server.url}/?seed=8{LONG}")
+    tab.train()
+    count = tab.number("snapshots")
+    until(lambda: tab.number("snapshots") > count and tab.stage("lane") == "http", 30, "frames by HTTP")
+    tab.button("Stop").click()
+    until(lambda: tab.stage("state") == "stopped", 20, "the stop")
+
+
+def test_reduced_motion_is_respected(chromium, server):
+    context = chromium.new_context(reduced_motion="reduce")
+    tab = Tab(context.new_page()).open(server.url)
+    recording = Run(ROOT / "recordings" / "arcface-sphere")
+    until(lambda: tab.number("snapshots") == len(recording), 20, "the recording")
+    step = until(lambda: tab.number("step"), 10, "its last step")
+    time.sleep(1.5)
+    assert tab.number("step") == step
+    context.close()
+
+
+@pytest.mark.parametrize("width", [1300, 700, 390])
+def test_nothing_is_wider_than_the_window(chromium, server, width):
+    context = chromium.new_context(viewport={"width": width, "height": 900})
+    tab = Tab(context.new_page()).open(server.url)
+    until(lambda: tab.number("points") > 0, 20, "points")
+    main = tab.page.get_by_test_id("stMain")
+    assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
+    context.close()
+
+
+def test_a_killed_server_leaves_no_orphans_and_a_readable_run(chromium, tmp_path):
+    server = Server(tmp_path / "runs")
+    try:
+        context = chromium.new_context()
+        tab = Tab(context.new_page()).open(f"{server.url}/?seed=9{LONG}")
+        id = tab.train()
+        workers = server.workers()
+        assert workers
+        server.kill(signal.SIGKILL)
+        until(lambda: not any(alive(pid) for pid in workers), 10, "the workers to end with their server")
+        run = Run(server.runs / id)
+        assert len(run) > 1 and run[len(run) - 1].embedding.shape == run[0].embedding.shape
+
+        server.start()  # on the same port: nothing held it
+        facts = json.load(urlopen(f"{server.url}/losslab/runs/{id}"))
+        assert facts["state"] == "interrupted" and facts["snapshots"] == len(run)
+        until(lambda: tab.stage("state") == "interrupted", 40, "the open tab to find its run again")
+        context.close()
+    finally:
+        workers = server.workers()
+        server.kill()
+    until(lambda: not any(alive(pid) for pid in workers), 10, "the workers to end with their server")
