@@ -16,7 +16,10 @@ if get_script_run_ctx(suppress_warning=True):
         page_title="losslab", page_icon=str(Path(__file__).parent / "pages/parts/icon.png"), layout="wide"
     )
     # The stage wants the room that Streamlit leaves empty around an article.
-    st.html("<style>.stMainBlockContainer { padding: 2.25rem 1.5rem 3rem } .stAppHeader { height: 2rem }</style>")
+    st.html(
+        "<style>.stMainBlockContainer { padding: 1rem 1.5rem 3rem } .stAppHeader { background: none }"
+        ".stApp:has(.stSidebar[data-collapsed=true]) .stMainBlockContainer { padding-top: 2.75rem }</style>"
+    )
     found = sorted((Path(__file__).parent / "pages").glob("[0-9]*.py"))
     st.navigation(
         [st.Page(path, title=path.stem.split("_", 1)[1].replace("_", " ").capitalize()) for path in found]

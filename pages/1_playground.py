@@ -6,10 +6,9 @@ import streamlit as st
 
 from losslab import data
 from losslab.live.pool import LIVE
-from losslab.losses.base import Loss
 from losslab.training import Recipe, Run
 from pages.parts import presets, server, settings
-from pages.parts.stage import stage
+from pages.parts.stage import dialled, stage
 
 FIRST = "arcface-sphere"  # the recording that moves before anything trains
 
@@ -17,6 +16,20 @@ FIRST = "arcface-sphere"  # the recording that moves before anything trains
 def complain(error: Exception) -> None:
     """Say at the next run what went wrong in a callback."""
     st.session_state.complaint = str(error)
+
+
+def dial_set() -> None:
+    """The margin was set on the picture: the sidebar follows, and so does a run that is going on."""
+    name, value = dialled()
+    st.session_state[name] = value
+    steer()
+
+
+def show(run: str) -> None:
+    """Put a run on the stage, and its recipe into the sidebar."""
+    st.query_params["run"] = run
+    recipe = Run(server.find(run)).recipe
+    settings.fill(vars(recipe))
 
 
 def train(recipe: Recipe) -> None:
@@ -49,6 +62,11 @@ def steer() -> None:
 def reset() -> None:
     st.query_params.pop("run", None)
     st.session_state.preset = None
+
+
+def open_run() -> None:
+    if st.session_state.opened:
+        show(st.session_state.opened)
 
 
 def preset_chosen() -> None:
@@ -85,7 +103,10 @@ def get_data(name: str) -> None:
             st.error(str(error))
 
 
+first = "link_problems" not in st.session_state
 problems = settings.open_link()
+if first and set(st.query_params) == {"run"} and server.find(st.query_params["run"]):
+    show(st.query_params["run"])  # a link that names a run and nothing else, such as the command line gives
 with st.sidebar:
     try:
         recipe, problem = settings.recipe(steer), ""
@@ -93,6 +114,7 @@ with st.sidebar:
         recipe, problem = None, str(error)
 
 st.subheader("See what a loss does to the sphere", anchor=False)
+words = st.empty()
 st.pills(
     "Start from",
     [p.title for p in presets.PRESETS],
@@ -101,8 +123,8 @@ st.pills(
     label_visibility="collapsed",
     wrap=True,
 )
-for sentence in [*problems, *filter(None, [problem, st.session_state.pop("complaint", "")])]:
-    st.warning(sentence)
+if sentences := [*problems, *filter(None, [problem, st.session_state.pop("complaint", "")])]:
+    st.warning("\n\n".join(sentences))
 if recipe and not data.catalogue()[recipe.data].available():
     get_data(recipe.data)
     recipe = None
@@ -110,11 +132,10 @@ if recipe and not data.catalogue()[recipe.data].available():
 id, run, state = shown()
 mine, going = server.pool().holds(id, server.visitor()), state in LIVE
 
-buttons, words = st.columns([5, 6], vertical_alignment="center")
-with buttons.container(horizontal=True):
+with st.container(horizontal=True, gap="xsmall"):
     same = recipe is not None and recipe == run.recipe
     st.button(
-        "Train" if not going else "Train these settings",
+        "Train",
         type="primary",
         icon=":material/play_arrow:",
         on_click=train,
@@ -126,28 +147,38 @@ with buttons.container(horizontal=True):
     idle = not (mine and going)
     st.button(verb.capitalize(), icon=icon, on_click=command, args=(verb, id), disabled=idle, key="pause")
     st.button("Stop", icon=":material/stop:", on_click=command, args=("stop", id), disabled=idle, key="stop")
-    st.button("Reset", icon=":material/restart_alt:", on_click=reset, disabled=id == FIRST, key="reset")
-with words:
-    chosen = next((p for p in presets.PRESETS if p.title == st.session_state.get("preset")), None)
-    if chosen:
-        st.caption(chosen.why)
-    elif id == FIRST:
-        st.caption(
-            "A recording: each dot is a real handwritten digit, placed by a small network while it learns. "
-            "Press **Train** to see your own, or turn the margin and watch the outlines answer."
+    with st.popover("Open", icon=":material/folder_open:"):
+        st.selectbox(
+            "Recordings, and runs of the command line",
+            list(shelf := server.shelf()),
+            index=None,
+            format_func=shelf.get,
+            key="opened",
+            on_change=open_run,
+            placeholder="Choose a run",
         )
+    st.button("Reset", icon=":material/restart_alt:", on_click=reset, disabled=id == FIRST, key="reset")
+chosen = next((p for p in presets.PRESETS if p.title == st.session_state.get("preset")), None)
+if chosen:
+    words.caption(chosen.why)
+elif id == FIRST:
+    words.caption(
+        "A recording: each dot is a real handwritten digit, placed by a small network as it learns. "
+        "Press **Train** for your own, or turn the margin."
+    )
+elif going and mine:
+    words.caption("Your network is learning. Turn the margin or the scale: it takes them within a moment.")
+else:
+    words.caption("Scrub back through the training, hover a dot for its digit, click it to see the way it came.")
 
 
-def outlines() -> Loss | None:
-    """The loss of the sidebar, when the picture was made with another: its outlines are drawn instead."""
-    if recipe is None or going:
-        return None
-    last = run[len(run) - 1].knobs if len(run) else vars(run.recipe.loss)
-    unchanged = type(recipe.loss) is type(run.recipe.loss) and vars(recipe.loss) == last
-    return None if unchanged else recipe.loss
+def differs() -> bool:
+    """Is the loss of the sidebar another than the one that made the picture?"""
+    last = run[-1].knobs if len(run) else vars(run.recipe.loss)
+    return type(recipe.loss) is not type(run.recipe.loss) or vars(recipe.loss) != last
 
 
-stage(id, preview=outlines())
+stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=dial_set)
 
 if going:
 

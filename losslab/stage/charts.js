@@ -201,7 +201,7 @@ export class Charts {
     if (!view) return;
     const { ctx, width, height } = view, bottom = height - 32;
     let rows = stats.classes.map((row, k) => ({ ...row, k })).filter((row) => row.count > 0 && !hidden.has(row.k));
-    const fit = Math.floor(bottom / 13), some = rows.length > fit;
+    const fit = Math.floor(bottom / 10), some = rows.length > fit;
     if (some) rows = rows.sort((a, b) => b.median - a.median).slice(0, fit); // the widest are the ones to look at
     ctx.font = `600 12px ${theme.font}`;
     const left = Math.max(LEFT, Math.min(96, Math.max(0, ...rows.map(({ k }) => ctx.measureText(names[k]).width)) + 14));
@@ -214,7 +214,7 @@ export class Charts {
     }
     rows.forEach(({ k, low, median, high }, row) => {
       const y = (row + 0.5) * pitch;
-      label(ctx, names[k].length > 11 ? `${names[k].slice(0, 10)}…` : names[k], left - 8, y + 4, theme, { align: "right", weight: 600, ink: theme.text });
+      label(ctx, names[k].length > 11 ? `${names[k].slice(0, 10)}…` : names[k], left - 8, y + 4, theme, { align: "right", weight: 600, ink: theme.text, size: Math.min(12, pitch + 1) });
       ctx.lineCap = "round";
       ctx.lineWidth = Math.min(8, pitch * 0.5);
       ctx.strokeStyle = css(inks[k], 0.55);

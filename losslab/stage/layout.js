@@ -27,7 +27,7 @@ export function toolbar(options, act) {
   help.setAttribute("aria-label", "Keyboard help");
   const element = h("div", { className: "toolbar", role: "toolbar", "aria-label": "View" }, colour.group, split.group, view.group,
     h("div", { className: "toggles" }, ...Object.values(toggles)),
-    h("div", { className: "actions" }, plain("Reset view", "Reset the view (r)", act.reset), plain("PNG", "Download the picture", act.download), help));
+    h("div", { className: "actions" }, plain("Recentre", "Reset the view (r)", act.reset), plain("PNG", "Download the picture", act.download), help));
   return {
     element, help,
     update(dim, shown) {

@@ -6,6 +6,7 @@
 import { Camera } from "./camera.js";
 import { Card } from "./card.js";
 import { Charts } from "./charts.js";
+import { Dial } from "./dial.js";
 import { h, mark, say } from "./dom.js";
 import { layers } from "./dots.js";
 import { Feed, FINISHED } from "./feed.js";
@@ -26,7 +27,7 @@ const stages = new Map();
 const KEPT = 6; // parked stages whose frames stay in memory
 const AWAY = 4000; // ms a stage may be unmounted before it stops following its run
 
-export default function mount({ data, parentElement, setTriggerValue }) {
+export default function mount({ data, parentElement, setStateValue, setTriggerValue }) {
   let stage = stages.get(data.key);
   if (!stage) stage = new Stage();
   stages.delete(data.key);
@@ -38,7 +39,7 @@ export default function mount({ data, parentElement, setTriggerValue }) {
     stages.delete(key);
   }
   stage.attach(parentElement);
-  stage.update(data, setTriggerValue);
+  stage.update(data, setStateValue, setTriggerValue);
   return () => stage.detach(parentElement);
 }
 
@@ -84,6 +85,7 @@ class Stage {
     this.picture = h("div", { className: "picture-box", tabIndex: 0, role: "application",
       "aria-label": "Embeddings on the hypersphere. Arrow keys turn it, plus and minus zoom, space plays, question mark lists all keys." },
       this.canvas, this.card.element, this.banner, this.help);
+    this.dial = new Dial({ onturn: () => { this.dialled = this.dial.preview; this.wake(); }, onset: (name, value) => this.set?.("dial", { name, value }) });
     this.charts = new Charts({ onseek: (steps, step) => this.#seekStep(steps, step) });
     this.timeline = new Timeline(this.player, { onchange: change, open: () => this.#open });
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
@@ -95,7 +97,7 @@ class Stage {
     this.finding = h("p", { className: "finding" });
     this.spoken = h("p", { className: "spoken", "aria-live": "polite" });
     this.caption = h("p", { className: "caption" });
-    this.head = h("div", { className: "head" }, this.title, this.badge, this.knobs);
+    this.head = h("div", { className: "head" }, this.title, this.badge, this.knobs, this.dial.element);
     this.body = h("div", { className: "body" },
       h("div", { className: "left" }, this.picture, this.legend.element), this.charts.element);
     this.root = h("div", { className: "losslab-stage", "data-testid": "stage" },
@@ -148,17 +150,15 @@ class Stage {
     this.wake();
   }
 
-  update(data, setTriggerValue) {
-    this.tell = setTriggerValue;
+  update(data, setStateValue, setTriggerValue) {
+    [this.set, this.tell] = [setStateValue, setTriggerValue];
     const before = this.data;
     this.data = data;
-    this.picture.style.setProperty("--ll-height", `${data.height ?? 560}px`);
+    if (data.height) this.picture.style.setProperty("--ll-height", `${data.height}px`);
     say(this.caption, data.caption ?? "");
-    const key = JSON.stringify(data.preview ?? null);
-    if (key !== this.previewKey) {
-      this.previewKey = key;
-      this.preview = data.preview ? { positive: Float32Array.from(data.preview.positive), negative: Float32Array.from(data.preview.negative) } : null;
-    }
+    const { positive, negative, text } = data.preview ?? {};
+    this.asked = positive ? { positive: Float32Array.from(positive), negative: Float32Array.from(negative), text } : null;
+    this.dial.update(data.dial ?? null);
     if (!before || before.run !== data.run || before.base !== data.base) this.#open_run(data);
     this.#report();
     this.wake();
@@ -342,6 +342,9 @@ class Stage {
 
   // ---- drawing -------------------------------------------------------------------------------------------------------
 
+  /** Curves to draw the zones by instead of the snapshot's own: those under the reader's hand, or asked for by the page. */
+  get preview() { return this.dial.turned ? this.dialled : this.asked; }
+
   get #view() { return this.dim === 2 ? this.flat : this.globe; }
   get #both() { return this.frames.length > 0 && (this.options.both ?? this.size.width >= 560); }
   get size() { return { width: this.canvas.clientWidth, height: this.canvas.clientHeight, dpr: devicePixelRatio || 1 }; }
@@ -433,7 +436,7 @@ class Stage {
     if (!this.shown) return;
     const { stats } = this.shown;
     drawKey(ctx, size.height, { colour: this.options.colour, theme: this.theme, lossMax: this.lossMax, share: stats.share.map(percent) });
-    if (this.preview) drawPreview(ctx, this.globe.main?.right && this.dim === 3 ? this.globe.main.right : size.width, this.data.preview.text ?? "preview", this.theme);
+    if (this.preview) drawPreview(ctx, this.globe.main?.right && this.dim === 3 ? this.globe.main.right : size.width, this.preview.text, this.theme);
   }
 
   /** Card of what is under the pointer, or of what is pinned. Uses the places of the frame drawn before. */
@@ -464,7 +467,8 @@ class Stage {
       charts.drawAngles(shown.stats, theme);
       charts.drawSpread(shown.stats, { names: this.names, inks: this.inks, hidden: this.hidden, theme });
       this.panelsStale = false;
-      say(this.knobs, `${this.feed.info.loss?.name ?? ""}  ${Object.entries(frame.knobs).map(([name, value]) => `${name} ${value}`).join(" · ")}`);
+      const numbers = Object.entries(frame.knobs).filter(([, value]) => typeof value === "number"); // switches are in the sidebar
+      say(this.knobs, [this.feed.info.loss?.name ?? "", ...numbers.map(([name, value]) => `${name} ${value}`)].join(" · "));
     }
     const next = this.frames[Math.min(this.player.index + 1, this.player.end)];
     charts.movePlayhead(frame.step + (next.step - frame.step) * (this.player.position - this.player.index), frame);

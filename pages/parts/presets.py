@@ -53,8 +53,8 @@ PRESETS = [
     ),
     Preset(
         "Margin too large: collapse",
-        "Ten classes with a margin of 1.2 rad (69°) do not fit on a circle: no direction clears the margin, the zones "
-        "are gone, and classes end up on top of one another.",
+        "Ten classes with a margin of 1.2 rad (69°) do not fit on a circle. Most have no direction left that clears "
+        "the margin, their arcs are gone, and classes end up on top of one another.",
         {"loss": ArcFace(scale=16, margin=1.2), "dim": 2},
     ),
     Preset(

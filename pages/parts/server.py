@@ -1,5 +1,6 @@
 """The one pool of workers of this server, its routes, and who is visiting."""
 
+import json
 import os
 import secrets
 from contextlib import asynccontextmanager
@@ -81,3 +82,17 @@ def visitor() -> str:
 def find(id: str) -> Path | None:
     """The directory of the run or recording called `id`, or None."""
     return find_run(runs(), id) or find_run(RECORDINGS, id)
+
+
+def shelf() -> dict[str, str]:
+    """What anybody may open, id -> title: the recordings, and runs made by the command line on this machine. Runs
+    of visitors are theirs: they are found by their links alone."""
+    found = {}
+    for path in [*sorted(RECORDINGS.iterdir()), *sorted(runs().glob("*-[23]d-*"))]:
+        try:
+            facts = json.loads((path / "recipe.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue  # no run, or not yet
+        if not facts.get("owner"):
+            found[path.name] = facts.get("title") or path.name
+    return found

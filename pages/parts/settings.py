@@ -80,13 +80,17 @@ def recipe(steer: Callable[[], None]) -> Recipe:
     def number(name: str, label: str = "") -> None:
         chosen[name] = widget(declared[name], getattr(default, name), name, label=label)
 
-    st.subheader("Data", divider=True)
+    st.subheader("Data", divider="gray")
     sets = data.catalogue()
     # Options are the names themselves, without titles: what is shown is what the URL carries.
     chosen["data"] = st.selectbox(
-        "Data set", list(sets), list(sets).index(default.data), key="data", bind="query-params"
+        "Data set",
+        list(sets),
+        list(sets).index(default.data),
+        key="data",
+        bind="query-params",
+        help="\n\n".join(f"**{name}**: {each.card}" for name, each in sets.items()),
     )
-    st.caption(sets[chosen["data"]].card)
     names = sets[chosen["data"]].names
     chosen["classes"] = tuple(
         st.multiselect(
@@ -100,7 +104,7 @@ def recipe(steer: Callable[[], None]) -> Recipe:
     )
     number("per_class", "Images per class (0: all)")
 
-    st.subheader("Network and training", divider=True)
+    st.subheader("Network and training", divider="gray")
     chosen["dim"] = st.segmented_control(
         "Dimensions: 2 is a circle, 3 a sphere",
         [2, 3],
@@ -125,7 +129,7 @@ def recipe(steer: Callable[[], None]) -> Recipe:
 
 def open_link() -> list[str]:
     """Check what the URL says, once a session; sentences about what it says wrongly (the widget's default holds)."""
-    if "link_checked" in st.session_state:
+    if "link_problems" in st.session_state:
         return st.session_state.link_problems
     said, problems = st.query_params.to_dict(), []
     catalogue, declared = losses.catalogue(), knobs(Recipe)
@@ -142,7 +146,7 @@ def open_link() -> list[str]:
                 knob.parse(text)
             except ValueError as error:
                 problems.append(f"In the link, {error} The default is used instead.")
-    st.session_state.link_checked, st.session_state.link_problems = True, problems
+    st.session_state.link_problems = problems
     return problems
 
 
