@@ -6,110 +6,16 @@ import streamlit as st
 
 from losslab import data
 from losslab.live.pool import LIVE
-from losslab.training import Recipe, Run
-from pages.parts import presets, server, settings
-from pages.parts.stage import dialled, stage
-
-FIRST = "arcface-sphere"  # the recording that moves before anything trains
-
-
-def complain(error: Exception) -> None:
-    """Say at the next run what went wrong in a callback."""
-    st.session_state.complaint = str(error)
-
-
-def dial_set() -> None:
-    """The margin was set on the picture: the sidebar follows, and so does a run that is going on."""
-    name, value = dialled()
-    st.session_state[name] = value
-    steer()
-
-
-def show(run: str) -> None:
-    """Put a run on the stage, and its recipe into the sidebar."""
-    st.query_params["run"] = run
-    recipe = Run(server.find(run)).recipe
-    settings.fill(vars(recipe))
-
-
-def train(recipe: Recipe) -> None:
-    try:
-        st.query_params["run"] = server.pool().submit(recipe, server.visitor())
-    except (ValueError, RuntimeError, OSError) as error:
-        complain(error)
-
-
-def command(verb: str, run: str) -> None:
-    try:
-        getattr(server.pool(), verb)(run, server.visitor())
-    except (ValueError, PermissionError) as error:
-        complain(error)
-
-
-def steer() -> None:
-    """A knob was turned: a run of this visitor that is going on takes it at its next step."""
-    run = st.query_params.get("run")
-    if not run or not server.pool().holds(run, server.visitor()) or server.pool().status(run).state not in LIVE:
-        return
-    try:
-        loss = settings.chosen_loss(st.session_state.to_dict())
-        if type(loss) is type(Run(server.pool().path(run)).recipe.loss):
-            server.pool().change(run, vars(loss), server.visitor())
-    except (ValueError, PermissionError) as error:
-        complain(error)
-
-
-def reset() -> None:
-    st.query_params.pop("run", None)
-    st.session_state.preset = None
-
-
-def open_run() -> None:
-    if st.session_state.opened:
-        show(st.session_state.opened)
-
-
-def preset_chosen() -> None:
-    """Set the sidebar as the preset says and start."""
-    chosen = next((p for p in presets.PRESETS if p.title == st.session_state.preset), None)
-    if chosen:
-        settings.fill(chosen.values)
-        train(Recipe(**chosen.values))
-
-
-def shown() -> tuple[str, Run, str]:
-    """What the stage shows: the id, the run and its state. Without a run of the link's name, the first recording."""
-    asked = st.query_params.get("run")
-    path = server.find(asked) if asked else None
-    if asked and path is None:
-        st.info("The run of this link is not on this server (any more). Press **Train** to make it again.")
-    id = asked if path else FIRST
-    run = Run(path or server.RECORDINGS / FIRST)
-    return id, run, server.pool().status(id).state if path and path.parent == server.runs() else run.status[0]
-
-
-def get_data(name: str) -> None:
-    """Offer to download a data set that is not on this machine, with progress."""
-    chosen = data.catalogue()[name]
-    st.warning(f"{chosen.title} is not in the data folder {data.data_folder()} yet.")
-    if st.button("Download it", icon=":material/download:", key="download"):
-        bar = st.progress(0.0, "Asking the first mirror")
-        try:
-            chosen.download(
-                progress=lambda done, total: bar.progress(done / max(total, 1), f"{done >> 20} of {total >> 20} MB")
-            )
-            st.rerun()
-        except data.DataError as error:
-            st.error(str(error))
-
+from pages.parts import presets, runs, server, settings
+from pages.parts.stage import stage
 
 first = "link_problems" not in st.session_state
 problems = settings.open_link()
 if first and set(st.query_params) == {"run"} and server.find(st.query_params["run"]):
-    show(st.query_params["run"])  # a link that names a run and nothing else, such as the command line gives
+    runs.show(st.query_params["run"])  # a link that names a run and nothing else, such as the command line gives
 with st.sidebar:
     try:
-        recipe, problem = settings.recipe(steer), ""
+        recipe, problem = settings.recipe(runs.steer), ""
     except ValueError as error:
         recipe, problem = None, str(error)
 
@@ -119,17 +25,17 @@ st.pills(
     "Start from",
     [p.title for p in presets.PRESETS],
     key="preset",
-    on_change=preset_chosen,
+    on_change=runs.preset_chosen,
     label_visibility="collapsed",
     wrap=True,
 )
 if sentences := [*problems, *filter(None, [problem, st.session_state.pop("complaint", "")])]:
     st.warning("\n\n".join(sentences))
 if recipe and not data.catalogue()[recipe.data].available():
-    get_data(recipe.data)
+    settings.get_data(recipe.data)
     recipe = None
 
-id, run, state = shown()
+id, run, state = runs.shown()
 mine, going = server.pool().holds(id, server.visitor()), state in LIVE
 
 with st.container(horizontal=True, gap="xsmall"):
@@ -138,15 +44,15 @@ with st.container(horizontal=True, gap="xsmall"):
         "Train",
         type="primary",
         icon=":material/play_arrow:",
-        on_click=train,
+        on_click=runs.train,
         args=(recipe,),
         disabled=recipe is None or (same and going),
         key="train",
     )
     verb, icon = ("resume", ":material/resume:") if state == "paused" else ("pause", ":material/pause:")
     idle = not (mine and going)
-    st.button(verb.capitalize(), icon=icon, on_click=command, args=(verb, id), disabled=idle, key="pause")
-    st.button("Stop", icon=":material/stop:", on_click=command, args=("stop", id), disabled=idle, key="stop")
+    st.button(verb.capitalize(), icon=icon, on_click=runs.command, args=(verb, id), disabled=idle, key="pause")
+    st.button("Stop", icon=":material/stop:", on_click=runs.command, args=("stop", id), disabled=idle, key="stop")
     with st.popover("Open", icon=":material/folder_open:"):
         st.selectbox(
             "Recordings, and runs of the command line",
@@ -154,20 +60,24 @@ with st.container(horizontal=True, gap="xsmall"):
             index=None,
             format_func=shelf.get,
             key="opened",
-            on_change=open_run,
+            on_change=runs.open_run,
             placeholder="Choose a run",
         )
-    st.button("Reset", icon=":material/restart_alt:", on_click=reset, disabled=id == FIRST, key="reset")
+    st.button("Reset", icon=":material/restart_alt:", on_click=runs.reset, disabled=id == runs.FIRST, key="reset")
 chosen = next((p for p in presets.PRESETS if p.title == st.session_state.get("preset")), None)
 if chosen:
     words.caption(chosen.why)
-elif id == FIRST:
+elif id == runs.FIRST:
     words.caption(
         "A recording: each dot is a real handwritten digit, placed by a small network as it learns. "
         "Press **Train** for your own, or turn the margin."
     )
 elif going and mine:
     words.caption("Your network is learning. Turn the margin or the scale: it takes them within a moment.")
+elif same and mine:
+    words.caption(
+        "Equal settings give equal numbers, so training them again shows this run again. For another, change the seed."
+    )
 else:
     words.caption("Scrub back through the training, hover a dot for its digit, click it to see the way it came.")
 
@@ -178,7 +88,7 @@ def differs() -> bool:
     return type(recipe.loss) is not type(run.recipe.loss) or vars(recipe.loss) != last
 
 
-stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=dial_set)
+stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=runs.dial_set)
 
 if going:
 

@@ -224,6 +224,44 @@ def test_pause_a_turned_margin_and_stop(tab, server):
     assert tab.button("Train").is_enabled()
 
 
+def test_the_dial_previews_and_sets_the_margin(tab, server):
+    tab.open(server.url)
+    until(lambda: tab.number("points") > 0, 20, "points")
+    dial = tab.page.get_by_role("slider", name="Margin on the picture")
+    box = dial.bounding_box()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.2, box["y"] + box["height"] / 2)
+    tab.page.mouse.down()
+    tab.page.mouse.move(box["x"] + box["width"] * 0.6, box["y"] + box["height"] / 2, steps=4)
+    until(lambda: tab.stage("preview").startswith("ArcFace margin"), 5, "outlines while the hand still moves")
+    assert "margin=" not in tab.page.evaluate("location.search")
+    tab.page.mouse.up()
+    until(lambda: "margin=" in tab.page.evaluate("location.search"), 20, "the sidebar and the link to follow")
+    words = tab.stage("preview")
+    assert float(re.search("margin=([0-9.]+)", tab.page.evaluate("location.search"))[1]) == float(words.split()[-1])
+
+
+def test_training_the_same_again_shows_the_same_run_again(tab, server):
+    tab.open(f"{server.url}/?epochs=1&per_class=100&model=mlp")
+    id = tab.train()
+    until(lambda: tab.stage("state") == "done" and tab.button("Train").is_enabled(), 60, "the end of the run")
+    tab.page.get_by_role("slider", name="Snapshot").press("End")
+    last = until(lambda: tab.number("step"), 10, "the last step")
+    tab.button("Train").click()
+    until(lambda: tab.number("step") < last, 20, "the run to begin again")
+    assert tab.run() == id and len(list(server.runs.glob(f"{id}*"))) == 1
+
+
+def test_starting_another_run_lets_go_of_the_one_before(tab, server):
+    tab.open(f"{server.url}/?seed=11{LONG}")
+    id = tab.train()
+    tab.page.get_by_test_id("stMain").get_by_text("Onto the sphere", exact=True).click()
+    until(lambda: tab.run() != id, 20, "the preset's run")
+    until(lambda: Run(server.runs / id).status.state == "stopped", 20, "the run before to end")
+    until(lambda: tab.stage("state") == "running" and tab.number("snapshots") > 1, 30, "the preset's run to train")
+    tab.button("Stop").click()
+    until(lambda: tab.stage("state") == "stopped", 20, "the stop")
+
+
 def test_one_visitor_cannot_stop_what_another_started(tab, server, chromium):
     tab.open(f"{server.url}/?seed=6{LONG}")
     id = tab.train()

@@ -160,6 +160,7 @@ class Stage {
     this.asked = positive ? { positive: Float32Array.from(positive), negative: Float32Array.from(negative), text } : null;
     this.dial.update(data.dial ?? null);
     if (!before || before.run !== data.run || before.base !== data.base) this.#open_run(data);
+    else if (before.replay !== data.replay && !this.#open) { this.player.seek(0); if (!this.still.matches) this.player.toggle(false); }
     this.#report();
     this.wake();
   }
@@ -457,6 +458,7 @@ class Stage {
     const room = this.root.clientWidth;
     mark(this.root, "data-room", room > 900 && this.feed ? "wide" : room > 560 ? "middle" : "narrow");
     mark(this.root, "data-points", shown?.count ?? 0);
+    mark(this.root, "data-preview", this.preview?.text ?? ""); // whose outlines are drawn, when not the snapshot's own
     mark(this.root, "data-step", frame?.step ?? "");
     this.tools.update(this.dim ?? 3, { ...this.options, both: this.#both });
     this.timeline.update(frame, this.#open);
@@ -472,7 +474,7 @@ class Stage {
     }
     const next = this.frames[Math.min(this.player.index + 1, this.player.end)];
     charts.movePlayhead(frame.step + (next.step - frame.step) * (this.player.position - this.player.index), frame);
-    this.#speak(sentence(frame, shown.stats, { split: this.options.split, names: this.names,
+    this.#speak(sentence(frame, shown.stats, { split: this.options.split, names: this.names, preview: Boolean(this.preview),
       empty: this.options.zones && !this.player.moving ? this.zones.empty : [] }));
   }
 

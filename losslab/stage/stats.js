@@ -70,11 +70,12 @@ export function percent(share) {
 }
 
 /** The one sentence under the stage. */
-export function sentence(frame, stats, { split, empty, names }) {
+export function sentence(frame, stats, { split, empty, names, preview }) {
   if (stats.total === 0) return `Step ${frame.step}: no samples are shown.`;
   const whose = split === "all" ? "" : `, ${split} samples`, [clear, inside, wrong] = stats.share.map(percent);
   const who = empty.length === names.length ? "any class" : empty.slice(0, 12).map((k) => names[k]).join(", ") + (empty.length > 12 ? ", …" : "");
   const none = empty.length ? ` No direction clears the margin for: ${who}.` : "";
+  const trained = preview ? " it was trained with" : ""; // the shares are those of the snapshot, not of the outlines shown
   return `Step ${frame.step}${whose}: own prototype ${stats.median.own.toFixed(1)}° (median), nearest other `
-    + `${stats.median.other.toFixed(1)}°; ${clear}\u00a0% clear the margin, ${inside}\u00a0% inside it, ${wrong}\u00a0% wrong.${none}`;
+    + `${stats.median.other.toFixed(1)}°; ${clear}\u00a0% clear the margin${trained}, ${inside}\u00a0% inside it, ${wrong}\u00a0% wrong.${none}`;
 }

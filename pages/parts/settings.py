@@ -160,3 +160,18 @@ def fill(values: dict[str, Any]) -> None:
     state |= {"loss": type(loss).__name__, "classes": list(values.get("classes", default.classes))}
     state |= {name: getattr(loss, name) for name in knobs(loss)}
     st.session_state.update({k: v for k, v in state.items() if k not in ("precision", "probe")})
+
+
+def get_data(name: str) -> None:
+    """Offer to download a data set that is not on this machine, with progress."""
+    chosen = data.catalogue()[name]
+    st.warning(f"{chosen.title} is not in the data folder {data.data_folder()} yet.")
+    if st.button("Download it", icon=":material/download:", key="download"):
+        bar = st.progress(0.0, "Asking the first mirror")
+        try:
+            chosen.download(
+                progress=lambda done, total: bar.progress(done / max(total, 1), f"{done >> 20} of {total >> 20} MB")
+            )
+            st.rerun()
+        except data.DataError as error:
+            st.error(str(error))

@@ -39,6 +39,7 @@ def stage(
             "key": key,
             "base": f"/{base}" if base else "",
             "run": run,
+            "replay": st.session_state.get("replay", 0),
             "preview": curves(loss) | {"text": in_words(loss)} if loss and preview else None,
             "dial": dial(loss) if loss else None,
         },

@@ -1,0 +1,101 @@
+"""What buttons, presets and the dial do: callbacks that run before the page is drawn again.
+
+The run that is shown is named in the link (`run=`), nowhere else.
+"""
+
+import streamlit as st
+
+from losslab.live.pool import LIVE
+from losslab.training import Recipe, Run
+
+from . import presets, server, settings
+from .stage import dialled
+
+FIRST = "arcface-sphere"  # the recording that moves before anything trains
+
+
+def complain(error: Exception) -> None:
+    """Say at the next run what went wrong in a callback."""
+    st.session_state.complaint = str(error)
+
+
+def dial_set() -> None:
+    """The margin was set on the picture: the sidebar follows, and so does a run that is going on."""
+    name, value = dialled()
+    st.session_state[name] = value
+    steer()
+
+
+def show(run: str) -> None:
+    """Put a run on the stage, and its recipe into the sidebar."""
+    st.query_params["run"] = run
+    recipe = Run(server.find(run)).recipe
+    settings.fill(vars(recipe))
+
+
+def train(recipe: Recipe) -> None:
+    """Ask for a run and show it. The one shown before is let go: nobody waits behind what they no longer look at."""
+    before = st.query_params.get("run", "")
+    try:
+        st.query_params["run"] = run = server.pool().submit(recipe, server.visitor())
+    except (ValueError, RuntimeError, OSError) as error:
+        return complain(error)
+    if run == before:
+        # Equal settings are one run: what it did is shown again from the start.
+        st.session_state.replay = st.session_state.get("replay", 0) + 1
+    elif live(before):
+        command("stop", before)
+
+
+def live(run: str) -> bool:
+    """Is this run still to end, and may this visitor speak to it?"""
+    return server.pool().holds(run, server.visitor()) and server.pool().status(run).state in LIVE
+
+
+def command(verb: str, run: str) -> None:
+    try:
+        getattr(server.pool(), verb)(run, server.visitor())
+    except (ValueError, PermissionError) as error:
+        complain(error)
+
+
+def steer() -> None:
+    """A knob was turned: a run of this visitor that is going on takes it at its next step."""
+    run = st.query_params.get("run", "")
+    if not live(run):
+        return
+    try:
+        loss = settings.chosen_loss(st.session_state.to_dict())
+        if type(loss) is type(Run(server.pool().path(run)).recipe.loss):
+            server.pool().change(run, vars(loss), server.visitor())
+    except (ValueError, PermissionError) as error:
+        complain(error)
+
+
+def reset() -> None:
+    st.query_params.pop("run", None)
+    st.session_state.preset = None
+
+
+def open_run() -> None:
+    if st.session_state.opened:
+        show(st.session_state.opened)
+
+
+def preset_chosen() -> None:
+    """Set the sidebar as the preset says and start."""
+    chosen = next((p for p in presets.PRESETS if p.title == st.session_state.preset), None)
+    if chosen:
+        settings.fill(chosen.values)
+        train(Recipe(**chosen.values))
+
+
+def shown() -> tuple[str, Run, str]:
+    """What the stage shows: the id, the run and its state. Without a run of the link's name, the first recording."""
+    asked = st.query_params.get("run")
+    path = server.find(asked) if asked else None
+    if asked and path is None:
+        st.info("The run of this link is not on this server (any more). Press **Train** to make it again.")
+    id = asked if path else FIRST
+    run = Run(path or server.RECORDINGS / FIRST)
+    return id, run, server.pool().status(id).state if path and path.parent == server.runs() else run.status[0]
