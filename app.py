@@ -25,4 +25,5 @@ if get_script_run_ctx(suppress_warning=True):
         [st.Page(path, title=path.stem.split("_", 1)[1].replace("_", " ").capitalize()) for path in found]
     ).run()
 else:
+    server.start()
     app = st.App(__file__, routes=server.routes(), lifespan=server.lifespan, middleware=server.middleware())

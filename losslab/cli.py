@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -34,10 +34,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Do what the command line asks; the exit code (2: asked for wrongly, 1: training failed)."""
     try:
         arguments = parsed(sys.argv[1:] if argv is None else list(argv))
-        return arguments.do(arguments)
+        code = arguments.do(arguments)
+        if sys.stdout is not None:
+            sys.stdout.flush()
+        return code
     except (ValueError, RunError) as error:
         print(error, file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head`: the reader has seen enough. What Python flushes at its end goes nowhere.
+        with open(os.devnull, "w") as nowhere:
+            os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        return 1
     except KeyboardInterrupt:
         return 130
 
@@ -117,7 +124,7 @@ def add_training(parser: Parser, loss: type[Loss]) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        default=Path(os.environ.get("LOSSLAB_RUNS") or "runs"),
+        default=Path(os.path.expanduser(os.environ.get("LOSSLAB_RUNS") or "runs")),
         help="where runs are kept (default: $LOSSLAB_RUNS, else runs)",
     )
     add_folder(where)
@@ -194,15 +201,17 @@ def follow(recipe: Recipe, writer: RunWriter, total_steps: int, folder: Path | N
                 bar.set_postfix(loss=f"{snapshot.scalars['loss']:.3f}", **{k: f"{v:.1%}" for k, v in accuracy.items()})
                 bar.update(snapshot.step - bar.n)
         state, reason, code = "done", "", 0
-        print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {snapshot.step} steps.")
     except KeyboardInterrupt:
         state, reason, code = "stopped", "Stopped at the keyboard.", 130
         print("Stopped; the run so far is kept.", file=sys.stderr)
-    except Diverged as error:
+    except (Diverged, RunError) as error:
         reason = str(error)
         print(reason, file=sys.stderr)
     finally:
-        writer.state(state, reason)
+        with suppress(RunError) if code else nullcontext():  # A full disk has been spoken of.
+            writer.state(state, reason)
+    if state == "done":
+        print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {snapshot.step} steps.")
     return code
 
 

@@ -51,7 +51,14 @@ with st.container(horizontal=True, gap="xsmall"):
     )
     verb, icon = ("resume", ":material/resume:") if state == "paused" else ("pause", ":material/pause:")
     idle = not (mine and going)
-    st.button(verb.capitalize(), icon=icon, on_click=runs.command, args=(verb, id), disabled=idle, key="pause")
+    st.button(
+        verb.capitalize(),
+        icon=icon,
+        on_click=runs.command,
+        args=(verb, id),
+        disabled=idle or state == "queued",
+        key="pause",
+    )
     st.button("Stop", icon=":material/stop:", on_click=runs.command, args=("stop", id), disabled=idle, key="stop")
     with st.popover("Open", icon=":material/folder_open:"):
         st.selectbox(
@@ -94,13 +101,15 @@ if going:
 
     @st.fragment(run_every=1)
     def wait_for_the_end() -> None:
-        if server.pool().status(id).state != state:
+        if (server.pool().known(id) or run.status).state != state:
             st.rerun()
 
     wait_for_the_end()
 
-with st.expander("The loss as it runs"):
+# Built only when it is opened: to colour code the browser loads more than all of the rest.
+source = st.expander("The loss as it runs", key="source", on_change="rerun")
+if source.open:
     kind = type(recipe.loss if recipe else run.recipe.loss)
-    st.latex(kind.card.formula)
-    st.caption(f"{kind.card.title} ({kind.card.year}), {kind.card.paper}")
-    st.code(inspect.getsource(kind), language="python")
+    source.latex(kind.card.formula)
+    source.caption(f"{kind.card.title} ({kind.card.year}), {kind.card.paper}")
+    source.code(inspect.getsource(kind), language="python")

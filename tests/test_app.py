@@ -52,8 +52,12 @@ def test_a_link_carries_the_state():
 @pytest.mark.parametrize(
     ("link", "sentence"),
     [
-        ({"loss": "ArcFase"}, "The link asks for a loss 'ArcFase', which there is not; there are Softmax"),
-        ({"data": "imagenet"}, "The link asks for data 'imagenet'; there are"),
+        ({"loss": "ArcFase"}, "The link asks for loss ArcFase; there are Softmax, NormFace"),
+        ({"data": "imagenet"}, "The link asks for data imagenet; there are"),
+        ({"classes": "77"}, "The link asks for classes 77; there are 0, 1"),
+        ({"dim": "7"}, "The link asks for dim 7; there are 2, 3."),
+        ({"model": "**x**[y](http://z)"}, "The link asks for model \\*\\*x\\*\\*\\[y\\](http\\://z); there are"),
+        ({"seed": "x" * 5000}, "In the link, seed is 'xxx"),
         ({"margin": "9"}, "In the link, margin is 9, but it must be from 0 to 1.5 rad."),
         ({"epochs": "many"}, "In the link, epochs is 'many', but it must be a number"),
         ({"run": "../../etc"}, "The run of this link is not on this server"),

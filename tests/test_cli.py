@@ -12,7 +12,7 @@ import pytest
 
 from losslab import ArcFace, CosFace, cli, losses
 from losslab.catalogue import knobs
-from losslab.training import Recipe, Run, starting
+from losslab.training import Recipe, Run, RunError, starting
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "mlp", "--per-class", "40", "--epochs", "1", "--probe", "40"]
@@ -118,6 +118,33 @@ def test_a_training_that_diverges_keeps_its_run_and_names_it(tmp_path, capsys):
     (run,) = runs(tmp_path)
     assert code == 1 and run.status.state == "failed" and len(run) >= 1
     assert run.status.reason in complaint and "smaller" in complaint and str(run.path) in said
+
+
+def test_a_disk_that_fills_up_is_said_and_the_run_says_it_too(tmp_path, capsys, monkeypatch):
+    written, append = [], cli.RunWriter.append
+
+    def fills_up(self, snapshot):
+        if written:
+            raise RunError("The disk is full.")
+        append(self, snapshot)
+        written.append(snapshot)
+
+    monkeypatch.setattr(cli.RunWriter, "append", fills_up)
+    code, said, complaint = losslab("train", *QUICK, "--out", tmp_path, capsys=capsys)
+    (run,) = runs(tmp_path)
+    assert code == 1 and len(run) == 1 and run.status == ("failed", "The disk is full.")
+    assert "The disk is full." in complaint and str(run.path) in said
+
+
+@pytest.mark.skipif(os.name == "nt", reason="pipes break in another way there")
+def test_a_reader_that_has_seen_enough_is_no_error_to_read_about():
+    reader, writer = os.pipe()
+    os.close(reader)
+    with os.fdopen(writer) as nobody:
+        program = subprocess.run(
+            [sys.executable, "-m", "losslab", "data"], cwd=ROOT, stdout=nobody, stderr=subprocess.PIPE, text=True
+        )
+    assert program.stderr == ""
 
 
 def test_the_keyboard_stops_a_training_and_keeps_its_run(tmp_path, capsys, monkeypatch):

@@ -186,6 +186,16 @@ def test_the_folder_is_the_argument_or_the_environment_or_the_cache(tmp_path, mo
     assert base.data_folder() == base.Path.home() / ".cache" / "losslab"
 
 
+def test_without_a_home_folder_the_remedy_is_the_environment(monkeypatch):
+    def homeless(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("LOSSLAB_DATA", raising=False)
+    monkeypatch.setattr(base.Path, "expanduser", homeless)
+    with pytest.raises(DataError, match="set LOSSLAB_DATA"):
+        base.data_folder()
+
+
 def test_a_missing_data_set_says_where_it_was_looked_for_and_how_to_get_it(tmp_path):
     put(tmp_path, {"train-images-idx3-ubyte": b""})  # one file of four is not a data set
     assert not SmallFashion().available(tmp_path)

@@ -119,6 +119,14 @@ def test_extreme_numbers_stay_in_range_and_in_json(tmp_path):
     assert frame["json"]["scalars"] == {"loss": None, "epoch": 1.0}
 
 
+def test_embeddings_too_long_to_square_keep_their_directions(tmp_path):
+    long = np.float32([[3e30, 0, 0], [0, -3e38, 3e38], [0, 0, np.inf]])
+    frame = decode(encode(write(tmp_path / "run", [moment(n=3, embedding=long)]), 0))
+    half = math.sqrt(0.5)
+    assert np.allclose(frame["position"], [[1, 0, 0], [0, -half, half], [0, 0, 1]], atol=1e-4)
+    assert math.isfinite(frame["norm_max"]) and np.allclose(frame["norm"][1:], frame["norm_max"])
+
+
 def test_a_snapshot_that_does_not_exist_has_no_frame(tmp_path):
     run = write(tmp_path / "run", [moment()])
     with pytest.raises(IndexError):

@@ -102,6 +102,18 @@ def test_equal_recipes_are_one_run_also_after_it_is_done_and_in_the_next_server(
         assert state(second, done) == "done"
 
 
+@pytest.mark.parametrize("damaged", ["snapshots.bin", "probe.npz"])
+def test_a_done_run_that_was_damaged_is_no_answer_to_a_new_wish(pool, damaged):
+    recipe = short(35)
+    done = pool.submit(recipe, "ann")
+    wait_for(lambda: state(pool, done) == "done")
+    assert pool.submit(recipe, "ann") == done
+    (pool.path(done) / damaged).write_bytes(b"damage")
+    again = pool.submit(recipe, "ann")
+    assert again != done
+    wait_for(lambda: state(pool, again) == "done")
+
+
 def test_the_last_holder_stops_a_run_at_once(pool, running):
     id = running(5)
     pool.submit(long(5), "bob")
@@ -113,6 +125,21 @@ def test_the_last_holder_stops_a_run_at_once(pool, running):
     assert Run(pool.path(id)).status[0] == "stopped" and len(Run(pool.path(id))) >= 2
     assert pool.submit(long(5), "ann") != id, "a stopped run is nobody's answer to a new wish"
     pool.stop(pool.submit(long(5), "ann"), "ann")
+
+
+def test_who_starts_another_run_lets_go_of_all_earlier_ones_that_nobody_else_holds(pool, running):
+    shared = running(31)
+    pool.submit(long(31), "bob")
+    waiting = pool.submit(long(32), "ann")
+    other = pool.submit(long(33), "bob")
+    last = pool.submit(long(34), "ann")
+    pool.keep_only(last, "ann")
+    assert state(pool, waiting) == "stopped" and "another run" in pool.status(waiting).reason
+    assert state(pool, shared) == "running" and not pool.holds(shared, "ann")
+    assert state(pool, other) == state(pool, last) == "queued"
+    pool.keep_only(other, "bob")
+    wait_for(lambda: state(pool, shared) == "stopped")
+    pool.stop(other, "bob"), pool.stop(last, "ann")
 
 
 def test_a_paused_run_stands_still_and_goes_on_where_it_was(pool, running):
@@ -231,6 +258,24 @@ def test_a_worker_that_dies_while_idle_costs_no_run(pool):
     os.kill(pool._workers[0].process.pid, signal.SIGKILL)
     id = pool.submit(short(20), "ann")
     wait_for(lambda: state(pool, id) == "done")
+
+
+@posix
+def test_a_worker_killed_while_it_starts_costs_no_waiting_run(tmp_path):
+    with Pool(tmp_path, slots=[""]) as pool:
+        id = pool.submit(short(30), "ann")
+        first = pool._workers[0].process
+        first.kill()
+        wait_for(lambda: pool._workers and pool._workers[0].process is not first)
+        pool._workers[0].process.kill()
+        wait_for(lambda: state(pool, id) == "done")
+
+
+def test_a_runs_folder_that_cannot_be_is_a_sentence(tmp_path):
+    (tmp_path / "file").write_text("")
+    for folder in (tmp_path / "file", tmp_path / "file" / "runs"):
+        with pytest.raises(RunError, match=r"^Runs cannot be kept in .*: set LOSSLAB_RUNS to a folder"):
+            Pool(folder, slots=[]).start()
 
 
 @posix

@@ -145,7 +145,10 @@ def test_a_watcher_gets_frames_as_they_appear_and_then_the_end(client, folders):
         assert socket.receive_bytes() == first
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"next": -1}', '{"next": "1"}', '{"next": 1.5}', '{"next": true}'])
+NONSENSE = ["", "[]", "{}", '{"next": -1}', '{"next": "1"}', '{"next": 1.5}', '{"next": true}', "[" * 100_000]
+
+
+@pytest.mark.parametrize("text", NONSENSE, ids=lambda text: text[:20])
 def test_a_message_that_makes_no_sense_ends_the_watch(client, text):
     with client.websocket_connect("/losslab/runs/aa/watch") as socket:
         socket.send_text(text)

@@ -3,6 +3,7 @@
 import errno
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -190,6 +191,15 @@ def test_a_full_disk_is_a_sentence_and_the_run_so_far_is_kept(tmp_path):
     assert [snapshot.step for snapshot in Run(tmp_path / "run")] == [0, 2]
 
 
+@pytest.mark.skipif(os.name == "nt", reason="an open file cannot be deleted there")
+def test_a_run_that_is_deleted_while_it_is_written_is_a_sentence(tmp_path):
+    with RunWriter(tmp_path / "run", RECIPE, a_probe()) as writer:
+        writer.append(a_snapshot(0))
+        shutil.rmtree(tmp_path / "run")
+        with pytest.raises(RunError, match="was deleted while it was being trained"):
+            writer.append(a_snapshot(1))
+
+
 def test_a_status_that_finds_no_room_leaves_the_old_one(tmp_path, monkeypatch):
     with RunWriter(tmp_path / "run", RECIPE, a_probe()) as writer:
         writer.state("running")
@@ -202,6 +212,23 @@ def test_a_status_that_finds_no_room_leaves_the_old_one(tmp_path, monkeypatch):
             writer.state("done")
     assert Run(tmp_path / "run").status.state == "running"
     assert not [file for file in (tmp_path / "run").iterdir() if file.name.startswith(".")]
+
+
+@pytest.mark.parametrize("text", ["[1]", "{}", "no json", '{"recipe": {"loss": {"name": "Arc", "knobs": {}}}}'])
+def test_a_recipe_that_cannot_be_read_is_a_sentence_with_a_remedy(tmp_path, text):
+    (tmp_path / "recipe.json").write_text(text)
+    with pytest.raises(RunError, match=r"has a recipe that cannot be read: .*[^.]\.? Train it again with this losslab"):
+        Run(tmp_path)
+
+
+def test_a_run_that_finds_no_room_to_begin_leaves_nothing_behind(tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez_compressed", full)
+    with pytest.raises(RunError, match=r"is full; the run could not begin\. Make room"):
+        RunWriter(tmp_path / "run", RECIPE, a_probe())
+    assert not list(tmp_path.iterdir())
 
 
 def test_where_no_run_can_be_there_is_a_sentence(tmp_path):

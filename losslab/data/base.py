@@ -62,8 +62,11 @@ class Dataset:
 
 
 def data_folder(folder: str | Path | None = None) -> Path:
-    """`folder`, else $LOSSLAB_DATA, else ~/.cache/losslab."""
-    return Path(folder or os.environ.get("LOSSLAB_DATA") or "~/.cache/losslab").expanduser()
+    """`folder`, else $LOSSLAB_DATA, else ~/.cache/losslab. DataError where nobody knows what ~ is."""
+    try:
+        return Path(folder or os.environ.get("LOSSLAB_DATA") or "~/.cache/losslab").expanduser()
+    except RuntimeError as error:
+        raise DataError("There is no home folder here to keep data in: set LOSSLAB_DATA to another folder.") from error
 
 
 def subset(images: Images, classes: Sequence[int], per_class: int, seed: int) -> Images:

@@ -27,6 +27,7 @@ from losslab.losses import Loss
 from losslab.training.run import Run
 
 HEADER = struct.Struct("<4sIIIHBBHHIf")
+FLOAT32 = np.finfo(np.float32)
 ANGLES = 257  # points of each curve: one every 0.7 degrees
 WEIGHS_LENGTH, KNOBS_CHANGED = 1, 2
 CLEARS, INSIDE, WRONG = 0, 1, 2
@@ -42,8 +43,11 @@ def encode(run: Run, index: int) -> bytes:
     positive, negative = _curves(loss)
     changed = index > 0 and run[index - 1].knobs != snapshot.knobs
 
-    norm = np.linalg.norm(snapshot.embedding, axis=1)
-    direction = snapshot.embedding / np.maximum(norm, np.finfo(np.float32).tiny)[:, None]
+    # In double precision: shortly before a run diverges, the squares of its embeddings leave float32.
+    embedding = np.nan_to_num(snapshot.embedding, posinf=FLOAT32.max, neginf=FLOAT32.min).astype(np.float64)
+    norm = np.linalg.norm(embedding, axis=1)
+    direction = embedding / np.maximum(norm, FLOAT32.tiny)[:, None]
+    norm = np.minimum(norm, FLOAT32.max)
     longest = float(norm.max(initial=0))
     state = np.where(snapshot.gap > 0, CLEARS, INSIDE)
     state[~snapshot.correct] = WRONG

@@ -27,11 +27,12 @@ import torch
 import losslab
 from losslab.catalogue import knobs as knobs_of
 from losslab.losses import Loss
-from losslab.training import Recipe, Run, RunWriter, probe
+from losslab.training import Recipe, Run, RunError, RunWriter, probe
 
 RUN_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 LIVE = ("queued", "running", "paused")
 WAITING = 64  # runs that may wait for a worker
+STARTS = 3  # workers in a row that may end before they are ready
 PATIENCE = 10  # seconds a worker may take to stop before it is killed
 ERRORS = 16_384  # bytes kept of what a worker wrote to standard error
 
@@ -151,6 +152,7 @@ class Pool:
         self._index: dict[str, str] = {}  # recipe key -> id of the run that equal recipes share
         self._waiting: deque[Job] = deque()
         self._workers: list[Worker] = []
+        self._false_starts = 0  # workers in a row that ended before they were ready
 
     # -- its life ------------------------------------------------------------------------------------------
 
@@ -159,8 +161,14 @@ class Pool:
         with self._lock:
             if self._open:
                 return self
-            self.folder.mkdir(parents=True, exist_ok=True)
-            self._claim = (self.folder / f".{self._owner}").open("w")
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                self._claim = (self.folder / f".{self._owner}").open("w")
+            except OSError as error:
+                raise RunError(
+                    f"Runs cannot be kept in {self.folder} ({error.strerror or error}): "
+                    "set LOSSLAB_RUNS to a folder that you may write to."
+                ) from error
             lock(self._claim)
             self._adopt()
             self._open = True
@@ -235,6 +243,15 @@ class Pool:
             job.holders.discard(visitor)
             if not job.holders:
                 self._stop(job, "")
+
+    def keep_only(self, id: str, visitor: str) -> None:
+        """Let go of every other run of this visitor: nobody waits behind what they no longer look at."""
+        with self._lock:
+            for job in list(self._jobs.values()):
+                if job.id != id and visitor in job.holders and job.state in LIVE and job.deadline is None:
+                    job.holders.discard(visitor)
+                    if not job.holders:
+                        self._stop(job, "Stopped, because you started another run.")
 
     def pause(self, id: str, visitor: str) -> None:
         """Hold a run still after its next snapshot; it keeps its worker."""
@@ -324,6 +341,8 @@ class Pool:
         id = self._index.get(recipe.key)
         if id is None or self.path(id) is None:  # never asked for, or deleted since
             return None
+        if self.status(id).state == "done" and not is_whole(self.path(id)):
+            return None  # Damaged since: nobody would ever get another were it shared.
         if job := self._jobs.get(id):
             job.holders.add(visitor)
             job.seen = time.monotonic()
@@ -378,7 +397,7 @@ class Pool:
             job = worker.job
             match answer["say"]:
                 case "ready":
-                    worker.ready = True
+                    worker.ready, self._false_starts = True, 0
                 case "started":
                     job.started, job.state = True, "running"
                 case "state":
@@ -405,11 +424,12 @@ class Pool:
                 else:
                     self._log(job, worker)
                     self._end(job, "failed", last_words(worker.process.returncode, job.path))
-            if worker.ready:
+            self._false_starts += not worker.ready
+            if self._false_starts < STARTS:  # One that was killed while it started is no reason to give up.
                 self._hire()
                 self._dispatch()
             elif not self._workers:
-                # It cannot even start, and would not the next time: say so rather than try for ever.
+                # None can even start: say so rather than try for ever.
                 error = worker.errors().splitlines()[-1:] or ["it said nothing."]
                 while self._waiting:
                     job = self._waiting.popleft()
@@ -503,6 +523,15 @@ def read_status(path: Path) -> Status:
         return Status(str(said["state"]), str(said["reason"]))
     except (OSError, ValueError, KeyError, TypeError):
         return Status("interrupted", "Its status cannot be read; the snapshots so far are kept.")
+
+
+def is_whole(path: Path) -> bool:
+    """Can all of a run that is done still be shown: its pictures, and its snapshots to the last step?"""
+    try:
+        run = Run(path)
+        return bool(run.probe.names) and len(run) > 0 and run[-1].step == run.total_steps
+    except OSError:
+        return False
 
 
 def job_worker(workers: list[Worker], job: Job) -> Worker:

@@ -174,7 +174,7 @@ def asked(text: str) -> int | None:
     """The snapshot that a watcher asks for, or None when the message makes no sense."""
     try:
         index = json.loads(text)["next"]
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):  # the last: brackets within brackets without end
         return None
     return index if type(index) is int and index >= 0 else None
 

@@ -78,7 +78,7 @@ export function explain({ state, reason, queue }, { lost, missing, step, frames 
   const reached = frames > 0 ? ` Everything up to step ${step} is kept.` : "";
   if (missing) return "This run is not on the server (any more).";
   if (lost) return `Connection lost; reconnecting.${frames > 0 ? " What has arrived stays here." : ""}`;
-  if (state === "queued") return `Waiting for a free place: ${queue > 0 ? `${queue} ${queue === 1 ? "run is" : "runs are"} ahead` : "this run is next"}.`;
+  if (state === "queued") return `Waiting for a free place: ${queue > 1 ? `${queue - 1} ${queue === 2 ? "run is" : "runs are"} ahead` : "this run is next"}.`;
   if (state === "opening" || (state === "running" && frames === 0)) return frames === 0 ? "Opening the run …" : "";
   if (state === "paused") return `Paused at step ${step}.`;
   if (state === "stopped") return reason || `Stopped at step ${step}.`;

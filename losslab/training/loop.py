@@ -140,9 +140,10 @@ def turned(loss: Loss, changes: dict[str, Any]) -> Loss:
 
 
 def diverged(step: int, recipe: Recipe) -> Diverged:
+    smaller = min(recipe.rate / 10, Recipe().rate)  # A tenth of a million would only diverge again.
     return Diverged(
         f"The loss stopped being a finite number at step {step}, with a largest rate of {recipe.rate:g}: "
-        f"train again with a smaller one, such as {recipe.rate / 10:g}."
+        f"train again with a smaller one, such as {smaller:g}."
     )
 
 

@@ -16,6 +16,7 @@ in little endian. A record that is cut off or damaged ends the file for its read
 import errno
 import json
 import os
+import shutil
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
@@ -89,21 +90,27 @@ class RunWriter:
             dtype: how floating-point arrays are stored, "float32" or "float16".
         """
         self._open(path, dtype)
-        if (self.path / "recipe.json").exists():
-            raise RunError(f"There already is a run in {self.path}; choose another folder.")
         about = {
             "recipe": recipe.to_dict(), "version": losslab.__version__, "total_steps": probe.total_steps,
             "owner": owner,
         }  # fmt: skip
-        with self._writing():
-            self.path.mkdir(parents=True, exist_ok=True)
-            arrays = {
-                "images": probe.images, "labels": probe.labels, "split": probe.split, "names": np.array(probe.names),
-            }  # fmt: skip
-            replace(self.path / "probe.npz", lambda file: np.savez_compressed(file, **arrays))
-        self.state("queued")
-        with self._writing():  # Last: a directory with a recipe is a whole run.
-            replace_text(self.path / "recipe.json", json.dumps(about, indent=1))
+        arrays = {
+            "images": probe.images, "labels": probe.labels, "split": probe.split, "names": np.array(probe.names),
+        }  # fmt: skip
+        with Sentence(self.path, begun=False):
+            if (self.path / "recipe.json").exists():
+                raise RunError(f"There already is a run in {self.path}; choose another folder.")
+            new = not self.path.exists()
+            try:
+                self.path.mkdir(parents=True, exist_ok=True)
+                replace(self.path / "probe.npz", lambda file: np.savez_compressed(file, **arrays))
+                replace_text(self.path / "status.json", json.dumps({"state": "queued", "reason": ""}))
+                # Last: a directory with a recipe is a whole run.
+                replace_text(self.path / "recipe.json", json.dumps(about, indent=1))
+            except OSError:
+                if new:  # Half a run would be in the way of everything that looks for whole ones.
+                    shutil.rmtree(self.path, ignore_errors=True)
+                raise
 
     @classmethod
     def resume(cls, path: str | Path, dtype: str = "float32") -> "RunWriter":
@@ -126,6 +133,8 @@ class RunWriter:
                 self._file = (self.path / "snapshots.bin").open("ab", buffering=0)
                 self._end = Run(self.path).end
                 self._file.truncate(self._end)  # What a killed writer left half done.
+            if os.fstat(self._file.fileno()).st_nlink == 0:  # An open file outlives its name: nobody would read on.
+                raise RunError(f"{self.path} was deleted while it was being trained; train again.")
             try:
                 rest = memoryview(record)
                 while rest:
@@ -163,8 +172,9 @@ class RunWriter:
 class Sentence:
     """Turns what the system says about a failed write into a sentence for whoever started the run."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, begun: bool = True) -> None:
         self.path = path
+        self.kept = " the run so far is kept." if begun else " the run could not begin."
 
     def __enter__(self) -> None:
         pass
@@ -173,11 +183,9 @@ class Sentence:
         if not isinstance(error, OSError) or isinstance(error, RunError):
             return
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise RunError(
-                f"The disk that holds {self.path} is full; the run so far is kept. Make room and train again."
-            ) from error
+            raise RunError(f"The disk that holds {self.path} is full;{self.kept} Make room and train again.") from error
         raise RunError(
-            f"{self.path} cannot be written ({error.strerror or error}); what was written before is kept. "
+            f"{self.path} cannot be written ({error.strerror or error});{self.kept} "
             "Choose a folder that you may write to.",
         ) from error
 
@@ -193,6 +201,8 @@ class Run:
         self.path = Path(path)
         try:
             about = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
+            if not isinstance(about, dict):
+                raise ValueError("it is not a set of names and values.")
             self.recipe = Recipe.from_dict(about["recipe"])
             self.version, self.owner = str(about["version"]), str(about["owner"])
             self.total_steps = int(about["total_steps"])
@@ -201,7 +211,10 @@ class Run:
         except OSError as error:
             raise RunError(f"The run in {self.path} cannot be opened ({error.strerror}).") from error
         except (ValueError, KeyError, TypeError) as error:
-            raise RunError(f"The run in {self.path} has a recipe that cannot be read: {error}") from error
+            what = f"it says nothing of its {error}." if isinstance(error, KeyError) else error
+            raise RunError(
+                f"The run in {self.path} has a recipe that cannot be read: {what} Train it again with this losslab."
+            ) from error
         self.end = 0  # byte after the last whole record
         self._records: list[tuple[int, int, dict[str, Any]]] = []  # where the arrays begin, record's end, header
         self.refresh()

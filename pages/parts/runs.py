@@ -6,7 +6,7 @@ The run that is shown is named in the link (`run=`), nowhere else.
 import streamlit as st
 
 from losslab.live.pool import LIVE
-from losslab.training import Recipe, Run
+from losslab.training import Recipe, Run, RunError
 
 from . import presets, server, settings
 from .stage import dialled
@@ -29,22 +29,25 @@ def dial_set() -> None:
 def show(run: str) -> None:
     """Put a run on the stage, and its recipe into the sidebar."""
     st.query_params["run"] = run
-    recipe = Run(server.find(run)).recipe
-    settings.fill(vars(recipe))
+    try:
+        recipe = Run(server.find(run)).recipe
+    except (RunError, TypeError):
+        return  # what is wrong with it is said where it would be shown
+    if recipe.dim in settings.DIMENSIONS:
+        settings.fill(vars(recipe))
 
 
 def train(recipe: Recipe) -> None:
-    """Ask for a run and show it. The one shown before is let go: nobody waits behind what they no longer look at."""
+    """Ask for a run and show it. This visitor's others are let go: nobody waits behind what they no longer look at."""
     before = st.query_params.get("run", "")
     try:
         st.query_params["run"] = run = server.pool().submit(recipe, server.visitor())
+        server.pool().keep_only(run, server.visitor())
     except (ValueError, RuntimeError, OSError) as error:
         return complain(error)
     if run == before:
         # Equal settings are one run: what it did is shown again from the start.
         st.session_state.replay = st.session_state.get("replay", 0) + 1
-    elif live(before):
-        command("stop", before)
 
 
 def live(run: str) -> bool:
@@ -96,6 +99,12 @@ def shown() -> tuple[str, Run, str]:
     path = server.find(asked) if asked else None
     if asked and path is None:
         st.info("The run of this link is not on this server (any more). Press **Train** to make it again.")
-    id = asked if path else FIRST
-    run = Run(path or server.RECORDINGS / FIRST)
-    return id, run, server.pool().status(id).state if path and path.parent == server.runs() else run.status[0]
+    if path:
+        try:
+            run = Run(path)
+            run.probe  # noqa: B018  without its pictures there is nothing to show
+            return asked, run, (server.pool().known(asked) or run.status).state
+        except RunError as error:
+            st.warning(str(error))
+    run = Run(server.RECORDINGS / FIRST)
+    return FIRST, run, run.status.state

@@ -3,6 +3,7 @@
 import json
 import os
 import secrets
+import sys
 from contextlib import asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -15,6 +16,7 @@ from starlette.requests import HTTPConnection
 
 from losslab.live.pool import Pool
 from losslab.live.pool import find as find_run
+from losslab.live.routes import STAGE
 from losslab.live.routes import routes as live_routes
 
 ROOT = Path(__file__).parents[2]
@@ -36,6 +38,14 @@ def pool() -> Pool:
     return made
 
 
+def start() -> None:
+    """Start the pool, or end the program with the one sentence why it cannot be."""
+    try:
+        pool()
+    except (OSError, RuntimeError) as error:
+        sys.exit(str(error))
+
+
 @asynccontextmanager
 async def lifespan(app):
     pool()
@@ -50,28 +60,40 @@ def routes() -> list:
 
 
 def middleware() -> list[Middleware]:
-    return [Middleware(NameVisitors)]
+    return [Middleware(Greet)]
 
 
-class NameVisitors:
-    """Gives every browser a random name in a cookie, so that a reload or a second tab may steer its own runs
-    and nobody else's."""
+class Greet:
+    """What goes with every page: a random name for the browser, and which scripts it will want.
+
+    By the name, a cookie, a reload or a second tab may steer its own runs and nobody else's. The scripts of the
+    stage then load beside Streamlit's own instead of after them.
+    """
 
     def __init__(self, app):
         self.app = app
+        base = st.get_option("server.baseUrlPath").strip("/")
+        scripts = sorted(path.name for path in STAGE.glob("*.js"))
+        self.scripts = ", ".join(
+            f"<{f'/{base}' if base else ''}/losslab/stage/{name}>; rel=modulepreload" for name in scripts
+        )
 
     async def __call__(self, scope, receive, send):
-        if scope["type"] != "http" or VISITOR in HTTPConnection(scope).cookies:
+        if scope["type"] != "http":
             return await self.app(scope, receive, send)
+        known = VISITOR in HTTPConnection(scope).cookies
 
-        async def send_with_cookie(message):
+        async def send_more(message):
             if message["type"] == "http.response.start":
-                cookie = f"{VISITOR}={secrets.token_hex(16)}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
-                if MutableHeaders(scope=message).get("content-type", "").startswith("text/html"):
-                    MutableHeaders(scope=message).append("set-cookie", cookie)
+                headers = MutableHeaders(scope=message)
+                if headers.get("content-type", "").startswith("text/html"):
+                    headers.append("link", self.scripts)
+                    if not known:
+                        cookie = f"{VISITOR}={secrets.token_hex(16)}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
+                        headers.append("set-cookie", cookie)
             await send(message)
 
-        await self.app(scope, receive, send_with_cookie)
+        await self.app(scope, receive, send_more)
 
 
 def visitor() -> str:
@@ -93,6 +115,6 @@ def shelf() -> dict[str, str]:
             facts = json.loads((path / "recipe.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             continue  # no run, or not yet
-        if not facts.get("owner"):
-            found[path.name] = facts.get("title") or path.name
+        if isinstance(facts, dict) and facts.get("owner") in (None, "", "command line"):
+            found[path.name] = str(facts.get("title") or path.name)
     return found

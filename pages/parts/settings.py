@@ -1,6 +1,7 @@
 """Widgets made from knobs: the sidebar in which a recipe is chosen. The URL carries every choice."""
 
 import dataclasses
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,9 @@ from losslab.catalogue import Knob, knobs
 from losslab.losses import Loss
 from losslab.training import Recipe
 from losslab.training import starting as starting_loss
+
+DIMENSIONS = (2, 3)  # that the stage draws
+LONGEST = 120  # characters of a link that are repeated to the reader
 
 
 def starting(kind: type[Loss]) -> dict[str, Any]:
@@ -107,7 +111,7 @@ def recipe(steer: Callable[[], None]) -> Recipe:
     st.subheader("Network and training", divider="gray")
     chosen["dim"] = st.segmented_control(
         "Dimensions: 2 is a circle, 3 a sphere",
-        [2, 3],
+        DIMENSIONS,
         default=default.dim,
         required=True,
         key="dim",
@@ -124,6 +128,10 @@ def recipe(steer: Callable[[], None]) -> Recipe:
     with right:
         number("batch", "Batch size")
         number("seed")
+    with st.expander("More"):
+        number("shift", "Shift of training images")
+        number("probe", "Images shown")
+        number("precision")
     return Recipe(**chosen)
 
 
@@ -132,22 +140,35 @@ def open_link() -> list[str]:
     if "link_problems" in st.session_state:
         return st.session_state.link_problems
     said, problems = st.query_params.to_dict(), []
-    catalogue, declared = losses.catalogue(), knobs(Recipe)
-    name = said.get("loss", type(Recipe().loss).__name__)
-    if name not in catalogue:
-        problems.append(f"The link asks for a loss {name!r}, which there is not; there are {', '.join(catalogue)}.")
-        name = type(Recipe().loss).__name__
-    if said.get("data", "mnist") not in data.catalogue():
-        problems.append(f"The link asks for data {said['data']!r}; there are {', '.join(data.catalogue())}.")
-    for key, text in said.items():
-        knob = (knobs(catalogue[name]) | declared).get(key)
-        if knob and isinstance(knob.default, int | float | str) and key not in ("loss", "data", "model", "classes"):
-            try:
-                knob.parse(text)
-            except ValueError as error:
-                problems.append(f"In the link, {error} The default is used instead.")
+    catalogue, declared, default = losses.catalogue(), knobs(Recipe), Recipe()
+    name = said.get("loss", type(default.loss).__name__)
+    kind = catalogue.get(name, type(default.loss))
+    sets = data.catalogue()
+    names = sets.get(said.get("data"), sets[default.data]).names
+    choices = {
+        "loss": tuple(catalogue),
+        "data": tuple(sets),
+        "model": tuple(models.catalogue()),
+        "classes": names,
+        "dim": tuple(map(str, DIMENSIONS)),
+    }
+    for key in said:
+        knob = (knobs(kind) | declared).get(key)
+        for text in st.query_params.get_all(key):
+            if key in choices and text not in choices[key]:
+                problems.append(f"The link asks for {key} {quoted(text)}; there are {', '.join(choices[key])}.")
+            elif knob and key not in choices:
+                try:
+                    knob.parse(text[:LONGEST])
+                except ValueError as error:
+                    problems.append(f"In the link, {quoted(str(error))} Another value is used instead.")
     st.session_state.link_problems = problems
     return problems
+
+
+def quoted(text: str) -> str:
+    """What a link says, as plain words: nothing in it may act as Markdown, nor fill the page."""
+    return re.sub(r"([\\`*_\[\]<>$:#~!|])", r"\\\1", text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
 def fill(values: dict[str, Any]) -> None:
@@ -159,13 +180,16 @@ def fill(values: dict[str, Any]) -> None:
     state = plain | {k: v for k, v in values.items() if k not in ("loss", "classes")}
     state |= {"loss": type(loss).__name__, "classes": list(values.get("classes", default.classes))}
     state |= {name: getattr(loss, name) for name in knobs(loss)}
-    st.session_state.update({k: v for k, v in state.items() if k not in ("precision", "probe")})
+    st.session_state.update(state)
 
 
 def get_data(name: str) -> None:
     """Offer to download a data set that is not on this machine, with progress."""
     chosen = data.catalogue()[name]
-    st.warning(f"{chosen.title} is not in the data folder {data.data_folder()} yet.")
+    try:
+        st.warning(f"{chosen.title} is not in the data folder {data.data_folder()} yet.")
+    except data.DataError as error:
+        return st.error(str(error))
     if st.button("Download it", icon=":material/download:", key="download"):
         bar = st.progress(0.0, "Asking the first mirror")
         try:
