@@ -1,26 +1,25 @@
-"""Data sets, found by being there: every file of this folder that declares a `Dataset` adds one."""
+"""Data sets, found by being there: every file of this folder that declares a `Dataset` with a card adds one."""
 
-import pkgutil
-from importlib import import_module
+from functools import cache
 from pathlib import Path
 
-from .base import SPLITS, DataError, Dataset, Images, data_folder, declared, subset
+from losslab.catalogue import discover
+
+from .base import SPLITS, DataError, Dataset, Images, data_folder, subset
 
 __all__ = ["DataError", "Dataset", "Images", "catalogue", "data_folder", "load", "subset"]
 
-for _module in pkgutil.iter_modules(__path__):
-    import_module(f"{__name__}.{_module.name}")
 
-
+@cache
 def catalogue() -> dict[str, Dataset]:
     """Every data set by name."""
-    return dict(sorted(declared.items()))
+    return dict(sorted((kind.name, kind()) for kind in discover(__name__, Dataset).values()))
 
 
 def load(name: str, split: str, folder: str | Path | None = None) -> Images:
     """One split, "train" or "test", of the data set `name`. DataError when there is no such thing."""
-    if name not in declared:
+    if name not in catalogue():
         raise DataError(f"There is no data set {name!r}: choose among {', '.join(catalogue())}.")
     if split not in SPLITS:
         raise DataError(f"There is no split {split!r}: choose among {', '.join(SPLITS)}.")
-    return declared[name].load(split, folder)
+    return catalogue()[name].load(split, folder)

@@ -31,22 +31,14 @@ class Images:
         return len(self.labels)
 
 
-declared: dict[str, "Dataset"] = {}
-
-
 class Dataset:
-    """A data set, registered by being declared: a subclass that sets `name` is in the catalogue."""
+    """A data set; a subclass that has a `card` is in the catalogue."""
 
     name: ClassVar[str]
     title: ClassVar[str]
     card: ClassVar[str]  # where it comes from and under which licence
     names: ClassVar[tuple[str, ...]]
     sizes: ClassVar[dict[str, int]]  # images in each split
-
-    def __init_subclass__(cls) -> None:
-        super().__init_subclass__()
-        if "name" in cls.__dict__:
-            declared[cls.name] = cls()
 
     def available(self, folder: str | Path | None = None) -> bool:
         """Whether `load` would find its files. Cheap: it looks for them but does not read the images."""

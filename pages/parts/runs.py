@@ -76,7 +76,9 @@ def steer() -> None:
 
 
 def reset() -> None:
-    st.query_params.pop("run", None)
+    """Back to the recording; a run of this visitor that is going on is let go."""
+    if live(run := st.query_params.pop("run", "")):
+        command("stop", run)
     st.session_state.preset = None
 
 
