@@ -81,7 +81,7 @@ elif id == runs.FIRST:
     )
 elif going and mine:
     words.caption("Your network is learning. Turn the margin or the scale: it takes them within a moment.")
-elif same and mine:
+elif same and st.session_state.get("replayed") == id:
     words.caption(
         "Equal settings give equal numbers, so training them again shows this run again. For another, change the seed."
     )

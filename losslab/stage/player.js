@@ -39,6 +39,7 @@ export class Player {
       const behind = this.end - this.position;
       this.position = Math.min(this.end, this.position + (seconds / this.#interval) * Math.max(1, behind) * 1.02);
       if (this.still) this.position = this.end;
+      if (!open && this.position >= this.end) this.live = false; // nothing newer will come
     } else if (this.playing) {
       this.position += seconds * Math.max(PACE, this.count / WHOLE) * this.speed;
       if (this.position >= this.end) {

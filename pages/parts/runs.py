@@ -48,6 +48,7 @@ def train(recipe: Recipe) -> None:
     if run == before:
         # Equal settings are one run: what it did is shown again from the start.
         st.session_state.replay = st.session_state.get("replay", 0) + 1
+        st.session_state.replayed = run
 
 
 def live(run: str) -> bool:
