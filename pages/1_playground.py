@@ -79,6 +79,8 @@ elif id == runs.FIRST:
         "A recording: each dot is a real handwritten digit, placed by a small network as it learns. "
         "Press **Train** for your own, or turn the margin."
     )
+elif state == "queued":
+    words.caption("The trainer is busy; your run waits in line and starts by itself.")
 elif going and mine:
     words.caption("Your network is learning. Turn the margin or the scale: it takes them within a moment.")
 elif same and st.session_state.get("replayed") == id:

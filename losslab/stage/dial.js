@@ -12,7 +12,7 @@ export class Dial {
 
   constructor({ onturn, onset }) {
     this.slider = h("input", { type: "range", "aria-label": "Margin on the picture",
-      oninput: () => { this.turned = true; this.#show(); onturn(); },
+      oninput: () => { [this.turned, this.moved] = [true, performance.now()]; this.#show(); onturn(); },
       onchange: () => onset(this.data.name, Number(this.slider.value)) });
     this.slider.addEventListener("keydown", (event) => event.stopPropagation()); // arrows are its own here
     this.name = h("span", {});
@@ -26,7 +26,9 @@ export class Dial {
     this.data = data;
     if (!data) { this.turned = false; return; }
     for (const [name, value] of [["min", data.low], ["max", data.high], ["step", data.step]]) mark(this.slider, name, value);
-    if (this.turned && Math.abs(data.value - this.slider.value) > data.step / 2 && this.held) return;
+    // An answer to an earlier value, while the hand or the keys have gone on: not to be obeyed.
+    const behind = Math.abs(data.value - this.slider.value) > data.step / 2 && performance.now() - this.moved < 1500;
+    if (this.turned && (this.held || behind)) return;
     this.turned = false;
     this.slider.value = data.value;
     this.#show();

@@ -75,7 +75,7 @@ export function helpPanel() {
 
 /** One calm sentence about the run, or "" when the picture says it all. */
 export function explain({ state, reason, queue }, { lost, missing, step, frames }) {
-  const reached = frames > 0 ? ` Everything up to step ${step} is kept.` : "";
+  const reached = frames > 0 && !reason?.includes("kept") ? ` Everything up to step ${step} is kept.` : "";
   if (missing) return "This run is not on the server (any more).";
   if (lost) return `Connection lost; reconnecting.${frames > 0 ? " What has arrived stays here." : ""}`;
   if (state === "queued") return `Waiting for a free place: ${queue > 1 ? `${queue - 1} ${queue === 2 ? "run is" : "runs are"} ahead` : "this run is next"}.`;
