@@ -18,6 +18,7 @@ if get_script_run_ctx(suppress_warning=True):
     # The stage wants the room that Streamlit leaves empty around an article.
     st.html(
         "<style>.stMainBlockContainer { padding: 1rem 1.5rem 3rem } .stAppHeader { background: none }"
+        ".stStatusWidget { display: none }"  # it has a Stop of its own, which stops no training
         ".stApp:has(.stSidebar[data-collapsed=true]) .stMainBlockContainer { padding-top: 2.75rem }</style>"
     )
     found = sorted((Path(__file__).parent / "pages").glob("[0-9]*.py"))

@@ -121,7 +121,7 @@ class Tab:
         return found[1] if found else ""
 
     def button(self, name: str):
-        return self.page.get_by_role("button", name=name, exact=True)
+        return self.page.get_by_test_id("stMainBlockContainer").get_by_role("button", name=name, exact=True)
 
     def train(self) -> str:
         """Press Train; the id of the run."""
