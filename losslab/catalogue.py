@@ -11,6 +11,9 @@ import pkgutil
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from . import schedules
+from .schedules import Schedule
+
 Kind = TypeVar("Kind")
 
 
@@ -27,9 +30,10 @@ class Knob:
     symbol: str = ""
     unit: str = ""
     help: str = ""
+    fixed: bool = False  # not to be changed while a training goes on: what is learned has its shape
 
     def check(self, value: Any) -> Any:
-        """`value` as this knob's type; ValueError with one sentence when it is not allowed."""
+        """`value` as this knob's type; a number may be a schedule. ValueError with one sentence where it may not be."""
         if self.choices is not None:
             if value not in self.choices:
                 raise ValueError(f"{self.name} is {value!r}, but it must be one of {', '.join(self.choices)}.")
@@ -40,7 +44,13 @@ class Knob:
             return value
         if not isinstance(self.default, int | float):
             return value
+        if isinstance(value, str) and "(" in value:
+            value = schedules.parse(value)
         whole = isinstance(self.default, int)
+        if isinstance(value, Schedule) and not whole:
+            for end in value.ends:
+                self.check(end)
+            return value
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{self.name} is {value!r}, but it must be a finite number{self.between()}.")
         if whole and value != int(value):
@@ -55,6 +65,8 @@ class Knob:
             words = {"true": True, "1": True, "yes": True, "false": False, "0": False, "no": False}
             return self.check(words.get(text.lower(), text))
         if isinstance(self.default, int | float):
+            if "(" in text:
+                return self.check(text)
             try:
                 return self.check(float(text))
             except ValueError as error:
@@ -74,7 +86,7 @@ class Knob:
 
 
 def knob(default: Any, low: float | None = None, high: float | None = None, **card: Any) -> Any:
-    """A dataclass field that is a hyper-parameter; `card` takes step, choices, symbol, unit and help."""
+    """A dataclass field that is a hyper-parameter; `card` takes step, choices, symbol, unit, help, fixed."""
     return dataclasses.field(default=default, metadata={"knob": Knob("", default, low, high, **card)})
 
 

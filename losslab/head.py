@@ -1,62 +1,139 @@
-"""PrototypeHead: embeddings and labels in, one loss per sample out."""
+"""Heads: embeddings and labels in, one loss per sample out."""
+
+import functools
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from .geometry import unit
-from .losses import Angles, Loss
+from .losses import Angles, Loss, Memory, PairLoss, Pairs
 
 
-class PrototypeHead(nn.Module):
-    """The class prototypes [C, d] and the arithmetic around a loss, in float32 or better whatever the input.
+def wide(method: Callable) -> Callable:
+    """A method that computes in the precision of its tensors: autocast, which would round products to half, is off."""
 
-    `head(embedding, label)` returns one loss per sample; `.mean()` is the caller's word. `head.loss` may be
-    replaced at any time: knobs take effect at the next call. In `eval()` random margins take their mean.
+    @functools.wraps(method)
+    def run(self: "Head", tensor: Tensor, *more: Any, **named: Any) -> Any:
+        device = tensor.device.type
+        if not torch.amp.is_autocast_available(device):
+            return method(self, tensor, *more, **named)
+        with torch.autocast(device, enabled=False):
+            return method(self, tensor, *more, **named)
+
+    return run
+
+
+class Head(nn.Module):
+    """What both heads share: a direction for each class, and the arithmetic around a loss, in float32 or better
+    whatever the input.
+
+    `head(embedding, label)` returns one loss per sample; `.mean()` is the caller's word. `head.loss` may be replaced
+    at any time by one of its kind: knobs take effect at the next call. A call in training mode is a step: schedules
+    move on, random margins are drawn anew, slow state is kept up. In `eval()` margins take their mean and nothing
+    changes. `end_epoch()` is for the losses that look back over an epoch.
     """
 
-    def __init__(self, loss: Loss, dim: int, classes: int, *, seed: int | None = None) -> None:
+    prototypes: Tensor  # [C d]; [C·K d] for a loss with K prototypes a class
+
+    def __init__(
+        self, loss: Loss, dim: int, classes: int, *, seed: int | None = None, ignore_index: int = -100
+    ) -> None:
         """
         Args:
             loss: what to apply, such as `ArcFace(scale=64, margin=0.5)`.
             dim: length d of an embedding.
             classes: number C of classes; labels run from 0 to C − 1.
             seed: for the first prototypes and the random margins; without it they follow torch's global seed.
+            ignore_index: a sample with this label costs 0 and pushes nowhere (a `.mean()` still divides by it).
         """
         super().__init__()
         if dim < 1 or classes < 1:
             raise ValueError(f"A head needs at least 1 dimension and 1 class; it was given {dim} and {classes}.")
-        self.loss, self.dim, self.classes = loss, dim, classes
-        self.draw = torch.Generator().manual_seed(torch.initial_seed() if seed is None else seed)
+        if isinstance(loss, PairLoss) is not isinstance(self, PairHead):
+            raise ValueError(
+                f"{type(loss).__name__} does not belong in a {type(self).__name__}: losses of pairs need a PairHead, "
+                "all others a PrototypeHead."
+            )
+        self.loss, self.dim, self.classes, self.ignore_index = loss, dim, classes, ignore_index
+        draw = None if seed is None else torch.Generator().manual_seed(seed)
         # Length about 1 in any dimension: uniform directions, and a step of the same angle for every d.
-        first = torch.randn(classes, dim, generator=None if seed is None else self.draw) / dim**0.5
-        self.prototypes = nn.Parameter(first)
+        self._own(torch.randn(classes * loss.subcentres, dim, generator=draw) / dim**0.5)
+        self.memory = Memory(loss.at(torch.tensor(0)), dim, classes, draw)
+        self.register_buffer("seed", torch.tensor((torch.initial_seed() if seed is None else seed) & 0xFFFFFFFF))
+        self.register_buffer("step", torch.tensor(0))
 
-    def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        """Losses [b] (float32, float64 if the embedding is) for embeddings [b, d] and labels [b], int64 in [0, C)."""
-        return self.loss(self.angles(embedding, label, self.draw if self.training else None))
+    def _own(self, first: Tensor) -> None:
+        """Make `prototypes` out of random directions."""
+        raise NotImplementedError
 
+    @wide
     def logits(self, embedding: Tensor) -> Tensor:
         """[b, C], scaled and without margin: what inference ranks by."""
         label = torch.zeros(len(embedding), dtype=torch.long, device=embedding.device)
-        return self.loss.logits(self.angles(embedding, label))
+        return self.loss.at(self.step).logits(self.angles(embedding, label))
 
+    @wide
     @torch.no_grad()
     def gap(self, embedding: Tensor, label: Tensor) -> Tensor:
         """[b], positive minus best negative (in cosine, before the scale): above zero clears the margin."""
-        return self.loss.gap(self.angles(embedding, label))
+        return self.loss.at(self.step).gap(self.angles(embedding, label))
 
-    def angles(self, embedding: Tensor, label: Tensor, draw: torch.Generator | None = None) -> Angles:
+    @wide
+    @torch.no_grad()
+    def curves(self, angle: Tensor, norm: float = 1.0) -> tuple[Tensor, Tensor]:
+        """The two curves at `angle` [t] (radians): the positive of each class [C t] and the negative [t], for
+        embeddings of length `norm`, prototypes of length 1, random margins at their mean."""
+        points, count = len(angle), self.classes
+        cosine, label = angle.cos().repeat(count), torch.arange(count, device=angle.device).repeat_interleave(points)
+        a = Angles(
+            cosine=cosine[:, None].expand(-1, count),
+            target=cosine,
+            label=label,
+            norm=torch.full_like(cosine, norm),
+            length=torch.ones(count, dtype=cosine.dtype, device=cosine.device),
+            embedding=(place := torch.zeros(len(cosine), self.dim, dtype=cosine.dtype, device=cosine.device)),
+            direction=place,
+            prototype=unit(self.prototypes.to(cosine.dtype))[0],
+            nearest=label * self.loss.subcentres,
+            counted=torch.ones_like(label, dtype=torch.bool),
+            memory=self.memory,
+        )
+        loss = self.loss.at(self.step)
+        return loss.positive(a).view(count, points), loss.negative(a)[:points, -1]
+
+    def end_epoch(self) -> None:
+        """Say that an epoch is over."""
+        with torch.no_grad():
+            self.loss.at(self.step).end_epoch(self.memory)
+
+    @wide
+    def angles(self, embedding: Tensor, label: Tensor) -> Angles:
         """What the batch sees of the classes."""
         self._check(embedding, label)
-        dtype = torch.promote_types(torch.promote_types(embedding.dtype, self.prototypes.dtype), torch.float32)
+        counted = label != self.ignore_index
+        label = torch.where(counted, label, 0)
+        embedding, direction, norm = self._directions(embedding)
+        prototype, length = unit(self.prototypes.to(embedding.dtype))
+        cosine, nearest = direction @ prototype.T, label
+        if (k := self.loss.subcentres) > 1:
+            cosine, which = cosine.unflatten(1, (self.classes, k)).max(2)
+            nearest = label * k + which.gather(1, label[:, None]).squeeze(1)
+            length = torch.ones_like(length[::k])
+        target = cosine.gather(1, label[:, None]).squeeze(1)
+        draws = {"seed": self.seed, "step": self.step} if self.training else {}
+        return Angles(
+            cosine, target, label, norm, length, embedding, direction, prototype, nearest, counted, self.memory, **draws
+        )
+
+    def _directions(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The embeddings in the precision of all that follows, their directions and their lengths."""
         # Shorter than this a gradient would not fit the embedding's own type (it is the push divided by the length).
         floor = 1e-2 if embedding.dtype == torch.float16 else 1e-12
-        with torch.autocast(embedding.device.type, enabled=False):
-            direction, norm = unit(embedding.to(dtype), floor)
-            prototype, length = unit(self.prototypes.to(dtype))
-            cosine = direction @ prototype.T
-            target = cosine.gather(1, label[:, None]).squeeze(1)
-        return Angles(cosine, target, label, norm, length, draw)
+        wide = torch.promote_types(torch.promote_types(embedding.dtype, self.prototypes.dtype), torch.float32)
+        embedding = embedding.to(wide)
+        return embedding, *unit(embedding, floor)
 
     def _check(self, embedding: Tensor, label: Tensor) -> None:
         if embedding.ndim != 2 or embedding.shape[1] != self.dim or not embedding.is_floating_point():
@@ -65,10 +142,93 @@ class PrototypeHead(nn.Module):
         if label.dtype != torch.long or label.shape != embedding.shape[:1]:
             shape = f"{label.dtype} {list(label.shape)}"
             raise ValueError(f"Labels must be int64 [{len(embedding)}], one per embedding; these are {shape}.")
-        # On an accelerator reading the range would stop the device at every step; there the gather itself asserts.
-        if label.device.type == "cpu" and len(label) and not (0 <= label.min() and label.max() < self.classes):
-            low, high = int(label.min()), int(label.max())
-            raise ValueError(f"Labels must run from 0 to {self.classes - 1}; these run from {low} to {high}.")
+        if torch.compiler.is_compiling() or torch._C._are_functorch_transforms_active() or not len(label):
+            return  # what follows looks at values, which there are none of yet
+        known = (label >= 0) & (label < self.classes) | (label == self.ignore_index)
+        sentence = f"Labels must run from 0 to {self.classes - 1} (or be {self.ignore_index}: ignored)"
+        if label.device.type == "cuda":
+            # Reading the answer would stop the device at every step; so it complains itself, and later. Embeddings
+            # that are not finite show in their own losses there.
+            torch._assert_async(known.all(), sentence)
+        elif label.device.type == "cpu":
+            if not known.all():
+                raise ValueError(f"{sentence}; these run from {int(label.min())} to {int(label.max())}.")
+            if not embedding.isfinite().all():
+                bad = (~embedding.isfinite().all(1)).nonzero().flatten()
+                raise FloatingPointError(
+                    f"Embeddings must be finite numbers; {len(bad)} of {len(label)} are not, the first at position "
+                    f"{int(bad[0])}: look at the network or the step size before it."
+                )
 
     def extra_repr(self) -> str:
         return f"{self.loss}, dim={self.dim}, classes={self.classes}"
+
+
+class PrototypeHead(Head):
+    """A head for losses that compare a sample with the classes: `prototypes` [C, d] is learned.
+
+    `head(embedding, label)`: losses [b] (float32, float64 if the embedding is) for embeddings [b, d] and labels [b],
+    int64 in [0, C). Raises ValueError for wrong shapes, types and labels, FloatingPointError for embeddings that are
+    not finite (on an accelerator neither is looked at, for that would stop it: bad labels assert there, and a bad
+    embedding gives a bad loss).
+    """
+
+    def _own(self, first: Tensor) -> None:
+        self.prototypes = nn.Parameter(first)
+
+    @wide
+    def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
+        a, loss = self.angles(embedding, label), self.loss.at(self.step)
+        if self.training:
+            with torch.no_grad():
+                loss.observe(a)
+        value = torch.where(a.counted, loss(a), 0)
+        if self.training:
+            with torch.no_grad():
+                loss.remember(a)
+                # A new tensor: a compiled gradient may draw its margins again, from the step as it was.
+                self.step = self.step + 1
+        return value
+
+
+class PairHead(Head):
+    """A head for losses that compare samples with one another, such as `Triplet()`. Nothing in it is learned:
+    `prototypes` [C, d] follow the mean direction of each class, to be looked at and ranked by.
+
+    `head(embedding, label)`: losses [b], each sample as an anchor; 0 for one without the pairs that the loss needs.
+    Errors as in `PrototypeHead`.
+    """
+
+    FOLLOW = 0.1  # how far a prototype moves towards the mean of its class in a batch
+
+    def _own(self, first: Tensor) -> None:
+        self.register_buffer("prototypes", first)
+
+    @wide
+    def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
+        self._check(embedding, label)
+        counted = label != self.ignore_index
+        _, direction, _ = self._directions(embedding)
+        cosine = direction @ direction.T
+        both = counted[:, None] & counted
+        alike = label[:, None] == label
+        same = alike & both & ~torch.eye(len(label), dtype=torch.bool, device=label.device)
+        value = self.loss.at(self.step).pairs(Pairs(cosine, same, ~alike & both))
+        if self.training:
+            with torch.no_grad():
+                self._follow(direction, torch.where(counted, label, 0), counted)
+                self.step = self.step + 1
+        return torch.where(counted, value, 0)
+
+    def _follow(self, direction: Tensor, label: Tensor, counted: Tensor) -> None:
+        direction = direction.to(self.prototypes.dtype) * counted[:, None]
+        sums = torch.zeros_like(self.prototypes).index_add(0, label, direction)
+        present = torch.linalg.vector_norm(sums, dim=1, keepdim=True) > 0
+        # From the first step on they are the data's: what they were before is noise.
+        share = torch.where(self.step == 0, 1, self.FOLLOW)
+        self.prototypes.lerp_(torch.where(present, unit(sums)[0], self.prototypes), share.to(sums.dtype))
+
+
+def head_for(loss: Loss) -> type[Head]:
+    """The kind of head that a loss needs."""
+    return PairHead if isinstance(loss, PairLoss) else PrototypeHead

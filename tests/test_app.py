@@ -3,6 +3,7 @@
 import pytest
 from streamlit.testing.v1 import AppTest
 
+from losslab import losses
 from losslab.training import Recipe
 from pages.parts import presets, server, settings
 
@@ -52,7 +53,7 @@ def test_a_link_carries_the_state():
 @pytest.mark.parametrize(
     ("link", "sentence"),
     [
-        ({"loss": "ArcFase"}, "The link asks for loss ArcFase; there are Softmax, NormFace"),
+        ({"loss": "ArcFase"}, "The link asks for loss ArcFase; there are Softmax, Contrastive"),
         ({"data": "imagenet"}, "The link asks for data imagenet; there are"),
         ({"classes": "77"}, "The link asks for classes 77; there are 0, 1"),
         ({"dim": "7"}, "The link asks for dim 7; there are 2, 3."),
@@ -74,9 +75,48 @@ def test_another_loss_starts_with_its_own_knobs():
     at = opened()
     at.selectbox(key="loss").select("SphereFace").run()
     assert not at.exception
-    assert at.slider(key="margin").value == settings.starting(settings.losses.SphereFace)["margin"]
+    assert at.slider(key="margin").value == settings.losses.starting("SphereFace").margin
     at.selectbox(key="loss").select("Softmax").run()
     assert not at.exception and not at.warning
+
+
+@pytest.mark.parametrize("name", losses.catalogue())
+def test_every_loss_is_offered_and_describes_itself(name):
+    at = opened(loss=name)
+    assert not at.exception and not at.warning and not at.button(key="train").disabled
+    assert at.selectbox(key="loss").value == name
+    assert any(losses.kind(name).card.geometry in caption.value for caption in at.caption)
+
+
+def test_a_term_is_added_to_a_base_that_brings_its_own_knobs():
+    at = opened(loss="IntraLoss", base="CosFace", base_margin="0.1")
+    assert not at.exception and not at.warning
+    assert at.selectbox(key="base").value == "CosFace" and at.slider(key="base_margin").value == 0.1
+    at.selectbox(key="base").select("KappaFace").run()
+    assert not at.exception and at.slider(key="base_margin").value == losses.starting("KappaFace").margin
+
+
+def test_the_papers_knobs_are_one_press_away():
+    at = opened()
+    at.button_group(key="defaults").set_value("paper").run()
+    assert not at.exception and at.slider(key="scale").value == 64
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("margin = Linear(0, 9, 100)", "margin is 9, but it must be from 0 to 1.5 rad."),
+        ("margin = 0.3", "Schedules are written like: "),
+        ("nothing = Linear(0, 1, 100)", "ArcFace has no knob called 'nothing'"),
+        ("margin = Sudden(0, 1)", "'Sudden(0, 1)' is no schedule"),
+    ],
+)
+def test_a_bad_schedule_gets_one_sentence_and_train_waits(text, sentence):
+    at = opened(schedules=text)
+    assert not at.exception and at.warning[0].value.startswith(sentence)
+    assert at.button(key="train").disabled
+    at.text_input(key="schedules").set_value("margin = Linear(0, 0.3, 100)").run()
+    assert not at.warning and not at.button(key="train").disabled
 
 
 def test_too_few_classes_is_a_sentence_and_train_waits():

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from losslab import ArcFace, CosFace, cli, losses
+from losslab import ArcFace, CosFace, IntraLoss, Linear, cli, losses
 from losslab.catalogue import knobs
-from losslab.training import Recipe, Run, RunError, starting
+from losslab.training import Recipe, Run, RunError
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "mlp", "--per-class", "40", "--epochs", "1", "--probe", "40"]
@@ -58,11 +58,28 @@ def test_every_loss_starts_as_its_help_says(kind, capsys):
     code, said, _ = losslab("train", "--loss", kind.__name__, "--help", capsys=capsys)
     said = " ".join(said.split())
     assert code == 0
-    for name, knob in knobs(kind).items():
-        assert f"--{name} " in said and knob.help.split(".")[0] in said
-        assert f"(default: {cli.knob_text(getattr(starting(kind), name))})" in said
-    arguments = cli.parsed(["train", "--loss", kind.__name__])
-    assert all(getattr(arguments, name) == getattr(starting(kind), name) for name in knobs(kind))
+    start = losses.starting(kind)
+    for name, knob in losses.knobs(start).items():
+        assert f"--{name.replace('_', '-')} " in said and knob.help.split(".")[0] in said
+        assert f"(default: {cli.knob_text(losses.settings(start)[name])})" in said
+    arguments = vars(cli.parsed(["train", "--loss", kind.__name__]))
+    assert losses.settings(start).items() <= arguments.items()
+
+
+def test_a_loss_around_another_takes_the_knobs_of_both(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "follow", lambda recipe, *_: asked.append(recipe.loss) or 0)
+    flags = ["--loss", "IntraLoss", "--base", "CosFace", "--weight", "0.3", "--base-margin", "0.15"]
+    assert cli.main(["train", *flags, "--out", str(tmp_path)]) == 0
+    assert asked == [IntraLoss(base=CosFace(scale=16, margin=0.15), weight=0.3)]
+
+
+def test_the_knobs_of_the_papers_are_one_flag_away(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "follow", lambda recipe, *_: asked.append(recipe.loss) or 0)
+    flags = ["--loss", "CosFace", "--defaults", "paper", "--margin", "Linear(0, 0.35, 100)"]
+    assert cli.main(["train", *flags, "--out", str(tmp_path)]) == 0
+    assert asked == [CosFace(scale=64, margin=Linear(0, 0.35, 100))]
 
 
 def test_every_knob_of_a_recipe_is_a_flag(capsys):
@@ -73,7 +90,7 @@ def test_every_knob_of_a_recipe_is_a_flag(capsys):
 
 MISTAKES = [
     (["train", "--loss", "ArcFaze"], "no loss called 'ArcFaze'; there are .*ArcFace"),
-    (["train", "--loss", "Softmax", "--margin", "0.3"], "Softmax has no knob called 'margin' .*ArcFace"),
+    (["train", "--loss", "Softmax", "--margin", "0.3"], "Softmax has no knob called 'margin' .*SphereFace"),
     (["train", "--margin", "9"], "^margin is 9, but it must be from 0 to 1.5 rad."),
     (["train", "--margin", "wide"], "^margin is 'wide', but it must be a number"),
     (["train", "--epochs", "0"], "^epochs is 0, but"),
@@ -211,4 +228,4 @@ def test_a_download_says_where_the_data_is(tmp_path, capsys, monkeypatch):
 
 
 def test_the_default_loss_of_the_help_is_that_of_a_recipe():
-    assert type(Recipe().loss) is ArcFace and starting(ArcFace) == Recipe().loss
+    assert type(Recipe().loss) is ArcFace and losses.starting(ArcFace) == Recipe().loss

@@ -9,15 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from losslab import Linear, PrototypeHead, losses
 from losslab.live.frames import encode
-from losslab.losses import ArcFace, Softmax
+from losslab.losses import ArcFace, KappaFace, Softmax
 from losslab.training import Probe, Recipe, Run, RunWriter, Snapshot
 
 
 def decode(data: bytes) -> dict:
     """What the browser makes of a frame."""
-    magic, index, step, n, c, dim, flags, points, zero, size, norm_max = struct.unpack_from("<4sIIIHBBHHIf", data)
-    assert magic == b"LLF1" and zero == 0 and size % 4 == 0
+    magic, index, step, n, c, dim, flags, points, k, size, norm_max = struct.unpack_from("<4sIIIHBBHHIf", data)
+    assert magic == b"LLF1" and size % 4 == 0
     at = 32
 
     def take(dtype: str, *shape: int) -> np.ndarray:
@@ -28,7 +29,8 @@ def decode(data: bytes) -> dict:
         return array
 
     frame = dict(index=index, step=step, flags=flags, norm_max=norm_max, json=json.loads(take("u1", size).tobytes()))
-    frame |= dict(prototypes=take("<f4", c, dim), positive=take("<f4", points), negative=take("<f4", points))
+    curve = (c, points) if flags & 4 else (points,)
+    frame |= dict(prototypes=take("<f4", c * k, dim), positive=take("<f4", *curve), negative=take("<f4", points))
     frame |= dict(position=take("<i2", n, dim) / 32767, norm=take("<u2", n) / 65535 * norm_max)
     frame |= dict(gap=take("<i2", n) / 8192, loss=take("<u2", n) / 256, state=take("u1", n))
     assert at == len(data)
@@ -93,7 +95,8 @@ def test_the_curves_are_those_of_the_knobs_in_force(tmp_path):
     frames = [decode(encode(run, i)) for i in range(3)]
     angle = torch.linspace(0, math.pi, 257)
     for frame, margin in zip(frames, (0.2, 0.4, 0.2), strict=True):
-        positive, negative = ArcFace(scale=16, margin=margin).curves(angle)
+        head = PrototypeHead(ArcFace(scale=16, margin=margin), 3, 2)
+        (positive, _), negative = head.curves(angle)
         assert np.allclose(frame["positive"], positive) and np.allclose(frame["negative"], negative)
     assert [frame["flags"] for frame in frames] == [0, 2, 2]
 
@@ -102,6 +105,49 @@ def test_plain_softmax_says_that_it_weighs_the_length_of_prototypes(tmp_path):
     recipe = Recipe(loss=Softmax(), classes=(3, 5))
     snapshot = dataclasses.replace(moment(), knobs={})
     assert decode(encode(write(tmp_path / "run", [snapshot], recipe), 0))["flags"] == 1
+
+
+def test_classes_with_margins_of_their_own_have_curves_of_their_own(tmp_path):
+    loss, memory = KappaFace(scale=16, margin=0.5), {"psi": np.float32([0.2, 0.8])}
+    snapshot = moment(knobs=losses.settings(loss), memory=memory)
+    frame = decode(encode(write(tmp_path / "run", [snapshot], Recipe(loss=loss, classes=(3, 5))), 0))
+    angle = torch.linspace(0, math.pi, 257)
+    assert frame["flags"] == 4
+    for curve, psi in zip(frame["positive"], memory["psi"], strict=True):
+        (want, _), _ = PrototypeHead(ArcFace(margin=0.5 * float(psi)), 3, 2).curves(angle)
+        assert np.allclose(curve, want, atol=1e-6)
+
+
+def test_a_margin_that_follows_the_length_is_drawn_for_the_median_length(tmp_path):
+    loss = losses.starting("MagFace")
+    snapshot = moment(knobs=losses.settings(loss))
+    frame = decode(encode(write(tmp_path / "run", [snapshot], Recipe(loss=loss, classes=(3, 5))), 0))
+    length = float(np.median(np.linalg.norm(snapshot.embedding, axis=1)))
+    (want, _), _ = PrototypeHead(loss, 3, 2).curves(torch.linspace(0, math.pi, 257), length)
+    assert np.allclose(frame["positive"], want, atol=1e-6)
+
+
+def test_a_loss_whose_zones_need_more_than_one_angle_has_no_curves(tmp_path):
+    loss = losses.starting("InterFace")
+    run = write(tmp_path / "run", [moment(knobs=losses.settings(loss))], Recipe(loss=loss, classes=(3, 5)))
+    frame = decode(encode(run, 0))
+    assert frame["flags"] == 8 and not len(frame["positive"]) and not len(frame["negative"])
+
+
+def test_every_prototype_of_a_class_travels(tmp_path):
+    loss = losses.make("SubCenterArcFace", subcentres=3)
+    prototypes = np.random.default_rng(0).normal(size=(6, 3)).astype(np.float32)
+    snapshot = moment(knobs=losses.settings(loss), prototypes=prototypes)
+    data = encode(write(tmp_path / "run", [snapshot], Recipe(loss=loss, classes=(3, 5))), 0)
+    assert struct.unpack_from("<H", data, 22) == (3,)
+    assert np.array_equal(decode(data)["prototypes"], prototypes)
+
+
+def test_a_knob_that_a_schedule_moves_was_not_turned_by_hand(tmp_path):
+    recipe = Recipe(loss=ArcFace(scale=16, margin=Linear(0, 0.4, 100)), classes=(3, 5))
+    at = [losses.settings(ArcFace(scale=scale, margin=m)) for scale, m in ((16, 0.0), (16, 0.1), (8, 0.2))]
+    run = write(tmp_path / "run", [moment(i, knobs=knobs) for i, knobs in enumerate(at)], recipe)
+    assert [decode(encode(run, i))["flags"] for i in range(3)] == [0, 0, 2]
 
 
 def test_extreme_numbers_stay_in_range_and_in_json(tmp_path):

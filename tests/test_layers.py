@@ -6,17 +6,33 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-ROOMS = ["catalogue", "geometry", "losses", "head", "data", "models", "training", "live", "cli"]
+ROOMS = [
+    "schedules",
+    "catalogue",
+    "geometry",
+    "draws",
+    "losses",
+    "head",
+    "diagnosis",
+    "data",
+    "models",
+    "training",
+    "live",
+    "cli",
+]
 SEES = {  # what each room may import of the others
-    "catalogue": set(),
+    "schedules": set(),
+    "catalogue": {"schedules"},
     "geometry": set(),
-    "losses": {"catalogue", "geometry"},
+    "draws": set(),
+    "losses": {"schedules", "catalogue", "geometry", "draws"},
     "head": {"losses", "geometry"},
+    "diagnosis": {"catalogue", "geometry", "losses", "head"},
     "data": {"catalogue"},
     "models": {"catalogue"},
-    "training": {"catalogue", "geometry", "losses", "head", "data", "models"},
-    "live": {"catalogue", "geometry", "losses", "head", "data", "models", "training"},
-    "cli": {"catalogue", "losses", "head", "data", "models", "training"},
+    "training": {"schedules", "catalogue", "geometry", "losses", "head", "diagnosis", "data", "models"},
+    "live": {"schedules", "catalogue", "geometry", "losses", "head", "diagnosis", "data", "models", "training"},
+    "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training"},
 }
 ONLY_IN = {"streamlit": (), "plotly": (), "matplotlib": (), "starlette": ("live",), "PIL": ("live",)}
 

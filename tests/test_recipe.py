@@ -7,7 +7,8 @@ import pytest
 
 from losslab import ArcFace, CosFace, ElasticFace, Softmax, losses
 from losslab.catalogue import knobs
-from losslab.training import Recipe, starting
+from losslab.schedules import Cosine, Linear
+from losslab.training import Recipe
 
 RECIPES = [
     Recipe(),
@@ -79,9 +80,22 @@ def test_a_recipe_needs_a_loss_and_not_its_name():
         Recipe(loss="ArcFace")
 
 
-@pytest.mark.parametrize("kind", losses.catalogue().values(), ids=lambda kind: kind.__name__)
-def test_every_loss_has_a_start_that_suits_a_small_sphere(kind):
-    loss = starting(kind)
-    assert type(loss) is kind
-    if "scale" in knobs(kind):
-        assert loss.scale == Recipe().loss.scale
+@pytest.mark.parametrize("name", losses.catalogue())
+def test_every_loss_around_every_base_comes_back_from_a_recipe_on_disk(name):
+    loss = losses.starting(name)
+    wrapped = [losses.starting(name, base) for base in losses.bases()] if losses.wraps(loss) else []
+    for each in [loss, losses.starting(name, small=False), *wrapped]:
+        recipe = Recipe(loss=each)
+        assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+def test_a_schedule_comes_back_from_a_recipe_on_disk():
+    recipe = Recipe(loss=losses.make("IntraLoss", weight=Linear(0, 0.5, steps=1000), base_margin=Cosine(0, 0.3, 200)))
+    assert Recipe.from_dict(json.loads(json.dumps(recipe.to_dict()))) == recipe
+
+
+@pytest.mark.parametrize("name", losses.catalogue())
+def test_no_knob_of_a_loss_is_called_like_one_of_a_recipe(name):
+    """They share one list of flags, and one link."""
+    taken = {*knobs(Recipe), "loss", "defaults", "schedules", "out", "folder", "run"}
+    assert not taken & set(losses.knobs(losses.starting(name)))

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from losslab import ArcFace, ElasticFace, Softmax, data
-from losslab.catalogue import knobs
+from losslab import ArcFace, ElasticFace, Softmax, data, losses
 from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, probe, restore, train
 from losslab.training.loop import LONGEST, SNAPSHOTS, rate_share, snapshot_steps
 
@@ -61,7 +60,7 @@ def test_a_snapshot_says_what_it_promises():
         assert snapshot.correct.dtype == bool
         assert {"loss", "train_accuracy", "probe_accuracy", "epoch", "rate"} <= set(snapshot.scalars)
         assert all(isinstance(value, float) and math.isfinite(value) for value in snapshot.scalars.values())
-        assert snapshot.knobs == {name: getattr(recipe.loss, name) for name in knobs(recipe.loss)}
+        assert snapshot.knobs == losses.settings(recipe.loss)
         assert not (snapshot.gap > 0)[~snapshot.correct].any()  # What clears the margin is right.
     assert [snapshot.weights is not None for snapshot in snapshots] == [False] * 3 + [True]
     assert "test_accuracy" in snapshots[0].scalars and "test_accuracy" in snapshots[-1].scalars

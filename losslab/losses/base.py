@@ -1,61 +1,160 @@
 """What every loss is made of: the angles it may look at, two curves of an angle, one reduction over classes."""
 
-import math
-from dataclasses import dataclass
+import copy
+from collections.abc import Callable
+from dataclasses import InitVar, dataclass, field
 from typing import Any, ClassVar, dataclass_transform
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losslab.catalogue import check_knobs, knob
-from losslab.geometry import turn
+from losslab import draws
+from losslab.catalogue import check_knobs, knob, knobs
+from losslab.schedules import Schedule
 
 
 @dataclass(frozen=True)
 class Card:
-    """What a reader needs to know of a loss: where it comes from, its formula (TeX), its geometry in a sentence."""
+    """What a reader needs to know of a loss. Formulas are TeX; everything else is a sentence or two."""
 
     title: str
     year: int
     paper: str
+    family: str  # one of FAMILIES
     formula: str
-    geometry: str
+    geometry: str  # what it does to the sphere, in a sentence
+    use: str  # when to take it
+    hazard: str  # what goes wrong with it
+    source: str  # of the default knobs
+    toy: dict[str, Any] = field(default_factory=dict)  # knobs for a few classes in two or three dimensions
+    reconstruction: bool = False  # the paper's own formula was not to be had: this is our reading of it
+
+
+SMALL_SOURCE = "Chosen by training the bundled digits on a circle and a sphere, see docs/LOG.md."  # of `toy`
+
+FAMILIES = (
+    "No margin",
+    "Margin on the own class",
+    "Margins that adapt",
+    "Other classes too",
+    "One threshold for all",
+    "Terms added to any loss",
+    "Pairs and triplets",
+)
+
+
+class Memory(nn.Module):
+    """What a loss keeps from step to step, held by its head: what `Loss.begin` names, by attribute. Parameters are
+    learned by gradient; buffers are slow state that `observe` and `remember` replace. A wrapped loss's is `base`.
+
+    Replace, as in `a.memory.mean = ...`, and do not write into what a formula uses: the gradient of a batch may still
+    need what was there, and a compiled one may work it out again.
+    """
+
+    def __init__(self, loss: "Loss", dim: int, classes: int, draw: torch.Generator | None) -> None:
+        super().__init__()
+        for name, value in loss.begin(dim, classes, draw).items():
+            if isinstance(value, nn.Parameter):
+                self.register_parameter(name, value)
+            else:
+                self.register_buffer(name, value)
+        if isinstance(base := getattr(loss, "base", None), Loss):
+            self.base = Memory(base, dim, classes, draw)
+
+    def _apply(self, fn: Callable, recurse: bool = True) -> "Memory":
+        def at_least_float32(value: Tensor) -> Tensor:
+            # Half precision would round an average's small steps away: follow the device, keep the digits.
+            moved = fn(value)
+            wide = torch.promote_types(moved.dtype, torch.float32) if value.is_floating_point() else moved.dtype
+            return moved if moved.dtype == wide else value.to(moved.device, wide)
+
+        return super()._apply(at_least_float32, recurse)
 
 
 @dataclass(frozen=True)
 class Angles:
-    """What a batch of b samples sees of the C classes, and all that a loss may look at."""
+    """What a batch of b samples sees of the C classes, and all that a loss may look at. Float32 or better."""
 
     cosine: Tensor  # [b C] to every prototype
     target: Tensor  # [b] to the own prototype
     label: Tensor  # [b]
     norm: Tensor  # [b] length of the embedding before normalising
     length: Tensor  # [C] length of each prototype before normalising
-    draw: torch.Generator | None = None  # source of random margins; without one they take their mean
+    embedding: Tensor  # [b d] before normalising
+    direction: Tensor  # [b d] after
+    prototype: Tensor  # [C·K d] unit vectors; class c has rows c·K to c·K + K − 1
+    nearest: Tensor  # [b] the row of the own prototype (of the nearest one, with K > 1)
+    counted: Tensor  # [b] bool: False for samples to be ignored
+    memory: Memory | None = None  # what this loss keeps from step to step
+    seed: Tensor | None = None  # of random margins, with `step`; without it they take their mean
+    step: Tensor | None = None
 
     def others(self, value: Tensor) -> Tensor:
         """`value` [b C] with the own class taken out of any later maximum or sum of exponentials."""
-        own = F.one_hot(self.label, value.shape[1]).bool()
         # Not minus infinity: a row of nothing else (one class only) must still have finite gradients.
-        return value.masked_fill(own, torch.finfo(value.dtype).min)
+        return value.masked_fill(self.own, torch.finfo(value.dtype).min)
+
+    @property
+    def own(self) -> Tensor:
+        """[b C] bool, True at the own class."""
+        return self.label[:, None] == torch.arange(self.cosine.shape[1], device=self.label.device)
+
+    def between(self) -> Tensor:
+        """Cosines [b C] of the own prototype to every class's: 1 at the own."""
+        cosine = self.prototype[self.nearest] @ self.prototype.T
+        return cosine.unflatten(1, (self.cosine.shape[1], -1)).amax(2)
+
+    def mean(self, value: Tensor, otherwise: Tensor) -> Tensor:
+        """Mean of `value` [b] over the samples that count; where none does, `otherwise`, in whose precision it is."""
+        number = self.counted.sum()
+        mean = torch.where(self.counted, value, 0).sum() / number.clamp(min=1)
+        return torch.where(number > 0, mean.to(otherwise.dtype), otherwise)
+
+    def normal(self) -> Tensor:
+        """[b] standard normal numbers, fresh at every step; zeros where nothing is drawn (`eval`)."""
+        if self.seed is None:
+            return torch.zeros_like(self.target)
+        return draws.normal(self.seed, self.step, len(self.target), self.target.dtype)
 
 
 @dataclass_transform(frozen_default=True, kw_only_default=True)
 @dataclass(frozen=True, kw_only=True)
 class Loss:
     """A loss is a frozen value of numbers. `positive` bends the cosine to the own prototype, `negative` those to
-    the others, and calling it joins them into one loss per sample. It owns no weights: `PrototypeHead` does."""
+    the others, and calling it joins them into one loss per sample. It owns no weights: a head does.
+
+    `like` sets `gradient` and `beyond` as a known code has them: see `CODES`.
+    """
 
     card: ClassVar[Card]
-    weighs_length: ClassVar[bool] = False  # do the lengths of the prototypes count in the logits?
+    weighs_length: ClassVar[bool] = False  # do the lengths of the prototypes count?
+    weighs_norm: ClassVar[bool] = False  # do the lengths of the embeddings count?
+    pointwise: ClassVar[bool] = True  # is each curve one of a single angle (for a given class and length)?
+    adapts: ClassVar[bool] = False  # do the curves follow the data (classes, lengths), not the knobs alone?
+    holds_still: ClassVar[bool] = False  # is part of the formula treated as a constant by its gradient?
+    # Without annotations: some losses make knobs of these two, which then stand where they are declared there.
+    subcentres = 1  # prototypes of a class, K
+    gradient = "exact"
+    like: InitVar[str | None] = None
 
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         dataclass(frozen=True, kw_only=True)(cls)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, like: str | None) -> None:
+        if like is not None:
+            if like not in CODES:
+                raise ValueError(f"like is {like!r}, but it must be one of {', '.join(CODES)}.")
+            if not {"gradient", "beyond"} <= set(knobs(self)):
+                raise ValueError(
+                    f"{type(self).__name__} has no margin on an angle, so like={like!r} says nothing of it."
+                )
+            for name, value in zip(("gradient", "beyond"), CODES[like], strict=True):
+                object.__setattr__(self, name, value)
         check_knobs(self)
+
+    # -- the formula -------------------------------------------------------------------------------------
 
     def positive(self, a: Angles) -> Tensor:
         """Own class, [b]: the curve of the angle to the own prototype."""
@@ -65,24 +164,46 @@ class Loss:
         """Other classes, [b C]: the curve of the angle to each prototype (the own column is not used)."""
         return a.cosine
 
+    def plain(self, a: Angles) -> Tensor:
+        """Own class, [b], without the margin: whose slope `gradient="detached"` takes."""
+        return a.target
+
     def __call__(self, a: Angles) -> Tensor:
         """One loss per sample, [b]."""
         raise NotImplementedError
 
     def logits(self, a: Angles) -> Tensor:
         """What inference ranks by, [b C]: no margin."""
-        raise NotImplementedError
+        return a.cosine
 
     def gap(self, a: Angles) -> Tensor:
         """Positive minus the best negative, [b]: above zero the sample clears the margin."""
         return self.positive(a) - a.others(self.negative(a)).amax(1)
 
-    def curves(self, angle: Tensor) -> tuple[Tensor, Tensor]:
-        """The two curves at `angle` [t] (radians), each [t]: for unit lengths, random margins at their mean."""
-        cosine, ones = angle.cos(), torch.ones_like(angle)
-        label = torch.zeros(len(angle), dtype=torch.long, device=angle.device)
-        a = Angles(cosine[:, None], cosine, label, norm=ones, length=ones[:1])
-        return self.positive(a), self.negative(a)[:, 0]
+    # -- what the head keeps for it ----------------------------------------------------------------------
+
+    def begin(self, dim: int, classes: int, draw: torch.Generator | None) -> dict[str, Tensor]:
+        """What `a.memory` holds at first, by name: an `nn.Parameter` is learned, a plain tensor is slow state."""
+        return {}
+
+    def observe(self, a: Angles) -> None:
+        """Bring slow state up to date with a training batch, before the batch is judged by it."""
+
+    def remember(self, a: Angles) -> None:
+        """Change slow state after a training batch was judged."""
+
+    def end_epoch(self, memory: Memory) -> None:
+        """Change slow state after an epoch."""
+
+    def at(self, step: Tensor) -> "Loss":
+        """This loss with every schedule replaced by its value at `step`, a tensor without dimensions."""
+        now = {name: value.at(step) for name, value in vars(self).items() if isinstance(value, Schedule | Loss)}
+        if all(value is getattr(self, name) for name, value in now.items()):
+            return self
+        moved = copy.copy(self)
+        for name, value in now.items():
+            object.__setattr__(moved, name, value)
+        return moved
 
 
 class SoftmaxLoss(Loss):
@@ -92,16 +213,13 @@ class SoftmaxLoss(Loss):
     own class wins clearly.
     """
 
-    gradient = "exact"  # losses with an angular margin make it a knob
-
     def radius(self, a: Angles) -> Tensor:
         """What multiplies the curves to make logits, [b]: the scale s, unless a loss says otherwise."""
-        return torch.full_like(a.norm, self.scale)
+        return self.scale * torch.ones_like(a.norm)
 
     def __call__(self, a: Angles) -> Tensor:
-        positive, radius = self.positive(a), self.radius(a)
-        if self.gradient == "detached":
-            positive = a.target + (positive - a.target).detach()
+        radius = self.radius(a)
+        positive = straight(self.positive(a), self.plain(a), self.gradient)
         negative = torch.logsumexp(a.others(radius[:, None] * self.negative(a)), 1)
         return F.softplus(negative - radius * positive, threshold=40)
 
@@ -129,22 +247,18 @@ def gradient_knob() -> Any:
     )
 
 
-def beyond_knob() -> Any:
-    return knob(
-        "monotone",
-        choices=("monotone", "raw", "clip", "keep"),
-        help="Where the angle with its margin passes 180°. monotone: keep falling; raw: let the cosine rise "
-        "again; clip: stay at −1; keep: drop the margin there.",
-    )
+def straight(bent: Tensor, plain: Tensor, gradient: str) -> Tensor:
+    """The value of `bent`, with the slope of `plain` where `gradient` is "detached"."""
+    return plain + (bent - plain).detach() if gradient == "detached" else bent
 
 
-def add_angle(cosine: Tensor, margin: float | Tensor, beyond: str) -> Tensor:
-    """cos(θ + m) from cos θ, and what `beyond` says where θ + m > π; m in radians, a number or one per sample."""
-    turned = turn(cosine, margin)
-    if beyond == "raw":
-        return turned
-    cos, sin = (math.cos(margin), math.sin(margin)) if isinstance(margin, float) else (margin.cos(), margin.sin())
-    past = (cosine < -cos) & (sin > 0)
-    if beyond == "monotone":
-        return torch.where(past, cosine - margin * sin, turned)
-    return torch.where(past, -1 if beyond == "clip" else cosine, turned)
+# What widely used codes do without saying so: (gradient, beyond). Their margins are knobs as usual.
+CODES = {
+    "insightface": ("detached", "raw"),
+    "pytorch-metric-learning": ("exact", "monotone"),
+    "opensphere": ("detached", "clip"),
+    "adaface": ("exact", "clip"),
+    "elasticface": ("exact", "raw"),
+    "tface": ("exact", "monotone"),
+    "facex-zoo": ("exact", "keep"),
+}

@@ -5,23 +5,31 @@ from torch import Tensor
 
 from losslab.catalogue import knob
 
-from .base import Angles, Card, SoftmaxLoss, add_angle, beyond_knob, gradient_knob, scale_knob
+from .base import Angles, Card, SoftmaxLoss, gradient_knob, scale_knob
+from .margins import add_angle, beyond_knob
 
 
 class ElasticFace(SoftmaxLoss):
     """s·cos(θ_y + e) or s·(cos θ_y − e), with e ~ Normal(m, σ²) drawn anew for each sample at each step.
 
-    `sorted` is the paper's "+": the batch's margins are handed out so that the sample farthest from its
-    prototype gets the largest. Usual values: arc 0.5 and 0.05 (sorted 0.0175), cos 0.35 and 0.05 (sorted 0.025).
+    `sorted` is the paper's "+": the batch's margins are handed out so that the sample farthest from its prototype
+    gets the largest. The released code hands them out by the inverse permutation instead, which pairs samples and
+    margins as good as at random: `pairing="as_released"`.
     """
 
     card = Card(
         title="ElasticFace",
         year=2022,
         paper="arXiv:2109.09416",
+        family="Margin on the own class",
         formula=r"s\cos(\theta_y+e),\quad e\sim\mathcal N(m,\sigma^2)",
         geometry="The margin's edge is a rubber band: it breathes with every draw, so no class is held to one "
         "fixed distance.",
+        use="Where classes differ in how far they can be squeezed: no one margin suits them all.",
+        hazard="Draws are not clamped: a wide spread gives negative margins now and then.",
+        source="The paper's: arc m = 0.5, σ = 0.05 (sorted 0.0175); cos m = 0.35, σ = 0.05 (sorted 0.025 in the "
+        "paper, 0.02 in its code); s = 64.",
+        toy={"scale": 16.0, "margin": 0.3},
     )
     scale: float = scale_knob()
     margin: float = knob(
@@ -30,20 +38,25 @@ class ElasticFace(SoftmaxLoss):
     spread: float = knob(0.05, 0, 0.5, step=0.005, symbol="σ", help="Standard deviation of the margins.")
     variant: str = knob("arc", choices=("arc", "cos"), help="arc: added to the angle. cos: taken from the cosine.")
     sorted: bool = knob(False, help="Give the largest margin of the batch to the farthest sample.")
+    pairing: str = knob(
+        "described",
+        choices=("described", "as_released"),
+        help="How sorted margins are handed out: as the paper describes it, or by the inverse permutation of its code.",
+    )
     gradient: str = gradient_knob()
     beyond: str = beyond_knob()
 
     def margins(self, a: Angles) -> Tensor:
         """One margin per sample, [b]."""
-        mean = torch.full_like(a.target, self.margin)
-        if a.draw is None or self.spread == 0:
-            return mean
-        noise = torch.randn(a.target.shape, generator=a.draw, device=a.draw.device, dtype=a.target.dtype)
-        margins = mean + self.spread * noise.to(a.target.device)
+        margins = self.margin + self.spread * a.normal()
         if not self.sorted:
             return margins
-        nearest_first = a.target.detach().argsort(descending=True)
-        return torch.empty_like(margins).scatter(0, nearest_first, margins.sort().values)
+        last = torch.where(a.counted, 0, 10)  # in both orders: ignored samples take no margin from the others
+        nearest_first = (a.target.detach() - last).argsort(descending=True)
+        margins = (margins + last).sort().values
+        if self.pairing == "as_released":
+            return margins[nearest_first]
+        return torch.empty_like(margins).scatter(0, nearest_first, margins)
 
     def positive(self, a: Angles) -> Tensor:
         if self.variant == "cos":
