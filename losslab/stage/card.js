@@ -53,12 +53,14 @@ export class Card {
   }
 
   prototype(k, frame, stats, names) {
-    const { count, mean, clear } = stats.classes[k];
+    const { count, mean, clear } = stats.classes[k], { each } = frame;
+    const lengths = frame.length.subarray(k * each, (k + 1) * each);
+    const ends = new Set([Math.min(...lengths), Math.max(...lengths)].map((length) => Number(length.toPrecision(3))));
     this.picture.hidden = true;
-    say(this.title, `Prototype ${names[k]}`);
+    say(this.title, each > 1 ? `${each} prototypes of ${names[k]}` : `Prototype ${names[k]}`);
     say(this.note, `${count} shown samples`);
     this.#table(count ? [["mean angle", `${mean.toFixed(1)}°`], ["clear the margin", `${percent(clear)} %`],
-      ["prototype length", Number(frame.length[k].toPrecision(3)).toString()]] : []);
+      [`prototype length${each > 1 ? "s" : ""}`, [...ends].join("–")]] : []);
     this.element.hidden = false;
   }
 

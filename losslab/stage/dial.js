@@ -3,7 +3,7 @@
 // The server sends the loss's own curves at some margins between the lowest and the highest (`positive`, `negative`:
 // [margins][angles]); between two of them they are interpolated, so that no loss is written a second time here.
 
-import { h, mark, say } from "./dom.js";
+import { h, mark, say, spoken } from "./dom.js";
 
 const blend = (a, b, t) => Float32Array.from(a, (value, i) => value + t * (b[i] - value));
 
@@ -38,13 +38,13 @@ export class Dial {
   get preview() {
     const { low, high, positive, negative, title, name } = this.data, value = Number(this.slider.value);
     const at = ((value - low) / (high - low)) * (positive.length - 1), i = Math.min(Math.floor(at), positive.length - 2), t = at - i;
-    return { positive: blend(positive[i], positive[i + 1], t), negative: blend(negative[i], negative[i + 1], t), text: `${title} ${name} ${value}` };
+    return { positive: blend(positive[i], positive[i + 1], t), negative: blend(negative[i], negative[i + 1], t), text: `${title} ${spoken(name)} ${value}` };
   }
 
   get held() { return this.slider.matches(":active"); }
 
   #show() {
-    say(this.name, `${this.data.name} ${this.data.symbol}`);
+    say(this.name, `${spoken(this.data.name)} ${this.data.symbol}`);
     say(this.value, `${Number(this.slider.value).toFixed(2)} ${this.data.unit}`.trim());
   }
 }

@@ -47,3 +47,7 @@ export function choice(label, options, chosen, onpick) {
     h("span", { className: "choice-label" }, label), ...buttons);
   return { group, set: (value) => options.forEach(([one], i) => mark(buttons[i], "aria-pressed", one === value)) };
 }
+
+/** A knob of a wrapped loss as words; a number without digits that nobody reads (a schedule has many). */
+export const spoken = (name) => name.replaceAll("_", " ");
+export const short = (value) => (typeof value === "number" ? Number(value.toPrecision(3)) : value);

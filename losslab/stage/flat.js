@@ -2,7 +2,7 @@
 // with their lengths, where plain softmax grows its petals).
 
 import { css, mix } from "./ink.js";
-import { badge, dotRadius, label, ring, Spots, trail } from "./marks.js";
+import { badge, dotRadius, label, prototypes, ring, Spots, trail } from "./marks.js";
 
 const BINS = 720;
 const GOLDEN = 0.6180339887498949;
@@ -147,10 +147,9 @@ export class Flat {
   }
 
   #prototypes(ctx, scene, plane) {
-    const { x, y, r, half } = this.main, { prototype } = scene.motion, many = scene.c > 20, out = plane ? half * 0.965 : r * 0.76;
-    scene.names.forEach((name, k) => {
-      const angle = Math.atan2(prototype[k * 3 + 1], prototype[k * 3]), dim = scene.hidden.has(k) ? 0.35 : 1;
-      const bare = many && !scene.lit.includes(k), radius = bare ? 4 : 11;
+    const { x, y, r, half } = this.main, { prototype } = scene.motion, out = plane ? half * 0.965 : r * 0.76;
+    for (const { p, k, name, bare, radius } of prototypes(scene)) {
+      const angle = Math.atan2(prototype[p * 3 + 1], prototype[p * 3]), dim = scene.hidden.has(k) ? 0.35 : 1;
       ctx.globalAlpha = dim;
       ctx.beginPath();
       this.#ray(ctx, angle, 0, out);
@@ -163,7 +162,7 @@ export class Flat {
       const at = { x: x + out * Math.cos(angle), y: y - out * Math.sin(angle), radius, k };
       badge(ctx, at.x, at.y, name, scene.inks[k], scene.theme, { radius, bare, alpha: dim, ring: scene.marks.prototype === k });
       this.spots.badges.push(at);
-    });
+    }
   }
 
   #marks(ctx, scene) {

@@ -3,12 +3,15 @@
 const MAGIC = 0x31464c4c; // "LLF1", little endian
 const text = new TextDecoder();
 
-/** Decodes one frame (an ArrayBuffer). Prototype directions come out as unit vectors [c 3], z = 0 on the circle. */
+/** Decodes one frame (an ArrayBuffer): n samples, c classes of `each` prototypes. Prototype directions come out as unit
+ *  vectors [c*each 3], z = 0 on the circle. `positive` is one curve or, class after class, c of them; both curves are
+ *  empty where no curve tells a place's worth. */
 export function decode(buffer) {
   const head = new DataView(buffer, 0, 32);
   if (head.getUint32(0, true) !== MAGIC) throw new Error("not a frame");
   const [n, c, dim] = [head.getUint32(12, true), head.getUint16(16, true), head.getUint8(18)];
   const [flags, points, json] = [head.getUint8(19), head.getUint16(20, true), head.getUint32(24, true)];
+  const each = head.getUint16(22, true) || 1, rows = c * each, perClass = (flags & 4) === 4;
   let at = 32;
   const take = (Type, length) => {
     const array = new Type(buffer, at, length);
@@ -16,20 +19,20 @@ export function decode(buffer) {
     return array;
   };
   const { scalars, knobs } = JSON.parse(text.decode(take(Uint8Array, json)));
-  const raw = take(Float32Array, c * dim);
+  const raw = take(Float32Array, rows * dim);
   const frame = {
-    index: head.getUint32(4, true), step: head.getUint32(8, true), n, c, dim, scalars, knobs,
+    index: head.getUint32(4, true), step: head.getUint32(8, true), n, c, each, dim, scalars, knobs,
     weighsLength: (flags & 1) === 1, changed: (flags & 2) === 2, normMax: head.getFloat32(28, true),
-    positive: take(Float32Array, points), negative: take(Float32Array, points),
+    positive: take(Float32Array, perClass ? c * points : points), negative: take(Float32Array, points),
     position: take(Int16Array, n * dim), norm: take(Uint16Array, n), gap: take(Int16Array, n),
     loss: take(Uint16Array, n), state: take(Uint8Array, n),
-    prototype: new Float32Array(c * 3), length: new Float32Array(c),
+    prototype: new Float32Array(rows * 3), length: new Float32Array(rows),
   };
-  for (let k = 0; k < c; k++) {
+  for (let p = 0; p < rows; p++) {
     let square = 0;
-    for (let d = 0; d < dim; d++) square += raw[k * dim + d] ** 2;
-    frame.length[k] = Math.sqrt(square);
-    for (let d = 0; d < dim; d++) frame.prototype[k * 3 + d] = raw[k * dim + d] / (frame.length[k] || 1);
+    for (let d = 0; d < dim; d++) square += raw[p * dim + d] ** 2;
+    frame.length[p] = Math.sqrt(square);
+    for (let d = 0; d < dim; d++) frame.prototype[p * 3 + d] = raw[p * dim + d] / (frame.length[p] || 1);
   }
   frame.lossMax = frame.loss.reduce((most, value) => (value > most ? value : most), 0) / 256;
   return frame;
@@ -59,11 +62,12 @@ function slerp(ax, ay, az, bx, by, bz, t, out, o) {
   out[o] = x * scale; out[o + 1] = y * scale; out[o + 2] = z * scale;
 }
 
-/** Where everything is at a fraction t between two snapshots: direction [n 3], norm [n], prototype [c 3], length [c]. */
+/** Where everything is at a fraction t between two snapshots: direction [n 3], norm [n], prototype [c*each 3],
+ *  length [c*each]. */
 export function between(a, b, t, out) {
-  const { n, c, dim } = a;
-  if (out?.norm?.length !== n || out.length.length !== c)
-    out = { direction: new Float32Array(n * 3), norm: new Float32Array(n), prototype: new Float32Array(c * 3), length: new Float32Array(c) };
+  const { n, dim } = a, rows = a.length.length;
+  if (out?.norm?.length !== n || out.length.length !== rows)
+    out = { direction: new Float32Array(n * 3), norm: new Float32Array(n), prototype: new Float32Array(rows * 3), length: new Float32Array(rows) };
   const [p, q, d] = [a.position, b.position, out.direction];
   const [s0, s1, moving] = [a.normMax / 65535, b.normMax / 65535, t > 0];
   for (let i = 0, j = 0, o = 0; i < n; i++, j += dim, o += 3) {
@@ -73,7 +77,7 @@ export function between(a, b, t, out) {
     out.norm[i] = a.norm[i] * s0 * (1 - t) + b.norm[i] * s1 * t;
   }
   const [f, g] = [a.prototype, b.prototype];
-  for (let k = 0, o = 0; k < c; k++, o += 3) {
+  for (let k = 0, o = 0; k < rows; k++, o += 3) {
     slerp(f[o], f[o + 1], f[o + 2], g[o], g[o + 1], g[o + 2], t, out.prototype, o);
     out.length[k] = a.length[k] * (1 - t) + b.length[k] * t;
   }

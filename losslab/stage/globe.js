@@ -1,7 +1,7 @@
 // The sphere: orthographic, far side first and faint, and the same data on two equal-area hemispheres where nothing hides.
 
 import { css, mix } from "./ink.js";
-import { badge, dotRadius, label, ring, Spots, trail } from "./marks.js";
+import { badge, dotRadius, label, prototypes, ring, Spots, trail } from "./marks.js";
 
 const SHADES = 8; // steps of the slight darkening towards the limb
 const [SOFT, SOFTER] = [2, 3]; // the area fill is drawn at a half, in motion at a third: its edge lies under the outline
@@ -290,24 +290,24 @@ export class Globe {
   }
 
   #badges(ctx, scene, M, front) {
-    const { prototype } = scene.motion, { x: cx, y: cy, r: R, right, bottom } = this.main, many = scene.c > 20;
-    const all = scene.names.map((name, k) => {
-      const [a, b, c] = prototype.subarray(k * 3, k * 3 + 3);
-      return { name, k, x: M[0] * a + M[1] * b + M[2] * c, y: M[3] * a + M[4] * b + M[5] * c, z: M[6] * a + M[7] * b + M[8] * c };
+    const { prototype } = scene.motion, { x: cx, y: cy, r: R, right, bottom } = this.main;
+    const all = prototypes(scene).map((one) => {
+      const [a, b, c] = prototype.subarray(one.p * 3, one.p * 3 + 3);
+      return { ...one, x: M[0] * a + M[1] * b + M[2] * c, y: M[3] * a + M[4] * b + M[5] * c, z: M[6] * a + M[7] * b + M[8] * c };
     }).sort((p, q) => p.z - q.z);
-    for (const { name, k, x, y, z } of all) {
+    for (const { name, k, bare, radius: size, x, y, z } of all) {
       if (z >= 0 !== front) continue;
-      const bare = many && !scene.lit.includes(k), dim = scene.hidden.has(k) ? 0.35 : 1;
-      const [px, py] = [cx + x * R, cy - y * R], radius = bare ? 4 : front ? 11 : 8;
+      const dim = scene.hidden.has(k) ? 0.35 : 1;
+      const [px, py] = [cx + x * R, cy - y * R], radius = bare || front ? size : 8;
       if (px > right - 6 || py > bottom - 6) continue;
       badge(ctx, px, py, name, scene.inks[k], scene.theme,
         { radius, bare, alpha: (front ? 1 : 0.3) * dim, font: front ? 12.5 : 12, ring: scene.marks.prototype === k && front });
       if (front) this.spots.badges.push({ x: px, y: py, radius, k });
     }
     if (!this.maps || !front) return;
-    for (const { name, k, x, y, z } of all) {
-      const map = this.maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z)), bare = many && !scene.lit.includes(k);
-      const spot = { x: map.x + (z >= 0 ? x : -x) * s, y: map.y - y * s, radius: bare ? 3 : 8.5, k };
+    for (const { name, k, bare, radius, x, y, z } of all) {
+      const map = this.maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z));
+      const spot = { x: map.x + (z >= 0 ? x : -x) * s, y: map.y - y * s, radius: bare ? radius * 0.75 : 8.5, k };
       badge(ctx, spot.x, spot.y, name, scene.inks[k], scene.theme,
         { radius: spot.radius, bare, font: 12, alpha: scene.hidden.has(k) ? 0.35 : 1, ring: scene.marks.prototype === k });
       this.mapSpots.badges.push(spot);

@@ -1,7 +1,7 @@
 // The elements around the picture: toolbar, legend, help, messages. What they do is decided in stage.js.
 
 import { choice, h, mark, say } from "./dom.js";
-import { css, readable } from "./ink.js";
+import { css } from "./ink.js";
 
 export const STATES = { opening: "opening", queued: "waiting", running: "training", paused: "paused", done: "finished",
   stopped: "stopped", failed: "failed", interrupted: "interrupted" };
@@ -10,6 +10,9 @@ const KEYS = [["drag", "turn the sphere, move the plane"], ["wheel, pinch, + −
   ["f", "flip to the far side"], ["double-click, r", "reset the view"], ["space", "play or pause"], ["[  ]", "one snapshot back, forward"],
   ["home, end", "first, newest snapshot"], ["1 … 9, 0", "only that class, all again"], ["click a sample", "pin it, show its trail"],
   ["Esc", "unpin, close this"], ["click a class", "hide or show (alt: only that one)"]];
+
+const ZONES = "Where a class wins by its margin";
+const UNKNOWN = "This loss's zones depend on more than one angle: not drawn";
 
 export function toolbar(options, act) {
   const toggle = (name, text, title) => {
@@ -20,7 +23,7 @@ export function toolbar(options, act) {
   const split = choice("Samples", [["all", "all"], ["train", "train"], ["test", "test"]], options.split, (v) => act.set("split", v));
   const view = choice("View", [[false, "circle"], [true, "plane"]], options.plane, (v) => act.set("plane", v));
   const toggles = Object.fromEntries([toggle("boundaries", "Boundaries", "Where the predicted class changes"),
-    toggle("zones", "Margin zones", "Where a class wins by its margin"),
+    toggle("zones", "Margin zones", ZONES),
     toggle("both", "Both sides", "Two equal-area maps beside the sphere, so that nothing is hidden")]);
   const plain = (text, title, onclick) => h("button", { type: "button", className: "toggle plain", title, onclick }, text);
   const help = plain("?", "Keyboard help", act.help);
@@ -30,13 +33,16 @@ export function toolbar(options, act) {
     h("div", { className: "actions" }, plain("Recentre", "Reset the view (r)", act.reset), plain("PNG", "Download the picture", act.download), help));
   return {
     element, help,
-    update(dim, shown) {
+    /** `known`: whether the margin zones of this loss can be drawn at all. */
+    update(dim, shown, known) {
       colour.set(shown.colour);
       split.set(shown.split);
       view.set(shown.plane);
       view.group.hidden = dim !== 2;
       toggles.both.hidden = dim === 2;
-      for (const [name, button] of Object.entries(toggles)) mark(button, "aria-pressed", Boolean(shown[name]));
+      toggles.zones.disabled = !known;
+      mark(toggles.zones, "title", known ? ZONES : UNKNOWN);
+      for (const [name, button] of Object.entries(toggles)) mark(button, "aria-pressed", Boolean(shown[name]) && !button.disabled);
     },
   };
 }
@@ -93,6 +99,5 @@ export function applyTheme(root, theme) {
   for (const name of ["background", "text", "primary", "secondary", "soft", "hair", "wrong"]) root.style.setProperty(`--ll-${name}`, css(inks[name]));
   root.style.setProperty("--ll-border", border);
   root.style.setProperty("--ll-font", font);
-  root.style.setProperty("--ll-on-primary", readable(theme.primary));
   root.style.colorScheme = dark ? "dark" : "light";
 }

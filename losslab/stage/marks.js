@@ -31,6 +31,14 @@ export function badge(ctx, x, y, name, rgb, theme, { radius = 11, alpha = 1, fon
   ctx.restore();
 }
 
+const FEW = [20, 40]; // names on the picture before they crowd: of classes, of prototypes
+
+/** Every prototype p with its class k. Where names would crowd, only a lit class wears its own, and only once. */
+export const prototypes = ({ names, c, each, lit }) => Array.from({ length: c * each }, (_, p) => {
+  const k = Math.floor(p / each), crowd = c > FEW[0] && !lit.includes(k), again = p % each > 0 && c * each > FEW[1];
+  return { p, k, name: names[k], bare: crowd || again, radius: crowd ? 4 : again ? 6 : 11 };
+});
+
 /** The same sample carries the same ring in every view. */
 export function ring(ctx, x, y, radius, theme, firm) {
   ctx.beginPath();

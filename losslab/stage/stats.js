@@ -13,39 +13,38 @@ function quantile(histogram, total, q) {
   return 180;
 }
 
+/** Cosines of one sample: with the nearest of its own prototypes, with the nearest other, and whose that is. */
+function nearest({ position, prototype, c, each, dim }, i, label) {
+  const at = i * dim, x = position[at] / 32767, y = position[at + 1] / 32767, z = dim > 2 ? position[at + 2] / 32767 : 0;
+  let own = -1, other = -2, rival = -1;
+  for (let k = 0, p = 0; k < c; k++)
+    for (const end = p + 3 * each; p < end; p += 3) {
+      const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
+      if (k === label) { if (cosine > own) own = cosine; }
+      else if (cosine > other) { other = cosine; rival = k; }
+    }
+  return { own, other, rival };
+}
+
 /** Angles of one sample in degrees: to its own prototype, to the nearest other, and which that is. */
 export function anglesOf(frame, i, label) {
-  const { position, prototype, c, dim } = frame, at = i * dim;
-  const [x, y, z] = [position[at] / 32767, position[at + 1] / 32767, dim > 2 ? position[at + 2] / 32767 : 0];
-  let [own, other, rival] = [0, -2, -1];
-  for (let k = 0, p = 0; k < c; k++, p += 3) {
-    const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
-    if (k === label) own = cosine;
-    else if (cosine > other) [other, rival] = [cosine, k];
-  }
+  const { own, other, rival } = nearest(frame, i, label);
   const degrees = (cosine) => (Math.acos(Math.max(-1, Math.min(1, cosine))) * 180) / Math.PI;
   return { own: degrees(own), other: degrees(other), rival };
 }
 
 /** Statistics of the shown samples of a snapshot. `shown(i)` says whether sample i counts. */
 export function measure(frame, labels, shown) {
-  const { n, c, dim, position, prototype, state } = frame;
+  const { n, c, state } = frame;
   const own = new Uint32Array(FINE), other = new Uint32Array(FINE), byClass = new Uint32Array(c * FINE);
   const share = [0, 0, 0], count = new Uint32Array(c), clear = new Uint32Array(c), sum = new Float64Array(c);
   const bin = (cosine) => Math.min(FINE - 1, ((Math.acos(cosine > 1 ? 1 : cosine < -1 ? -1 : cosine) / Math.PI) * FINE) | 0);
   let total = 0;
-  for (let i = 0, at = 0; i < n; i++, at += dim) {
+  for (let i = 0; i < n; i++) {
     if (!shown(i)) continue;
-    const x = position[at] / 32767, y = position[at + 1] / 32767, z = dim > 2 ? position[at + 2] / 32767 : 0, label = labels[i];
-    let [mine, next] = [0, -1];
-    for (let k = 0, p = 0; k < c; k++, p += 3) {
-      const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
-      if (k === label) mine = cosine;
-      else if (cosine > next) next = cosine;
-    }
-    const b = bin(mine);
+    const label = labels[i], cosine = nearest(frame, i, label), b = bin(cosine.own);
     own[b]++;
-    other[bin(next)]++;
+    other[bin(cosine.other)]++;
     byClass[label * FINE + b]++;
     sum[label] += ((b + 0.5) * 180) / FINE;
     count[label]++;
@@ -70,11 +69,12 @@ export function percent(share) {
 }
 
 /** The one sentence under the stage. */
-export function sentence(frame, stats, { split, empty, names, preview }) {
+export function sentence(frame, stats, { split, empty, unknown, names, preview }) {
   if (stats.total === 0) return `Step ${frame.step}: no samples are shown.`;
   const whose = split === "all" ? "" : `, ${split} samples`, [clear, inside, wrong] = stats.share.map(percent);
   const who = empty.length === names.length ? "any class" : empty.slice(0, 12).map((k) => names[k]).join(", ") + (empty.length > 12 ? ", …" : "");
-  const none = empty.length ? ` No direction clears the margin for: ${who}.` : "";
+  const none = unknown ? " This loss's margin zones depend on more than one angle: not drawn."
+    : empty.length ? ` No direction clears the margin for: ${who}.` : "";
   const trained = preview ? " it was trained with" : ""; // the shares are those of the snapshot, not of the outlines shown
   return `Step ${frame.step}${whose}: own prototype ${stats.median.own.toFixed(1)}° (median), nearest other `
     + `${stats.median.other.toFixed(1)}°; ${clear}\u00a0% clear the margin${trained}, ${inside}\u00a0% inside it, ${wrong}\u00a0% wrong.${none}`;

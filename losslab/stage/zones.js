@@ -1,40 +1,48 @@
 // Where each class wins, and where it wins by the margin: contours of the loss's own gap.
 //
-//   gap_k(u) = L_k positive(theta_k) - max_{j != k} L_j negative(theta_j)
+//   gap_k(u) = L_k positive_k(theta_k) - max_{j != k} L_j negative(theta_j)
 //
-// The margin zone of k is gap_k > 0; the plain boundaries are where the argmax of L_j negative changes. On the sphere
-// both are contoured on an octahedral grid: one square grid that covers the sphere without poles or seams.
+// where theta_k is the angle to the nearest prototype of k. The margin zone of k is gap_k > 0; the plain boundaries are
+// where the argmax of L_j negative changes. On the sphere both are contoured on an octahedral grid: one square grid that
+// covers the sphere without poles or seams.
 
-const TABLE = 512;
+const TABLE = 512, ROW = TABLE + 2;
 
-/** A curve given at equal steps of the angle, resampled at equal steps of sin(angle / 2): that one needs a square root
- *  of the cosine only, no acos, and stays smooth at angle 0 where a table over the cosine would have infinite slope. */
-function byChord(curve) {
-  const table = new Float32Array(TABLE + 2), last = curve.length - 1;
-  for (let i = 0; i <= TABLE; i++) {
-    const at = (2 * Math.asin(i / TABLE) / Math.PI) * last, j = Math.min(last - 1, Math.floor(at));
-    table[i] = curve[j] + (at - j) * (curve[j + 1] - curve[j]);
+/** Curves, one after the other, each given at `points` equal steps of the angle, resampled at equal steps of
+ *  sin(angle / 2): that one needs a square root of the cosine only, no acos, and stays smooth at angle 0 where a table
+ *  over the cosine would have infinite slope. */
+function byChord(curves, points) {
+  const count = curves.length / points, last = points - 1, table = new Float32Array(count * ROW);
+  for (let i = 0; i < ROW; i++) {
+    const at = (2 * Math.asin(Math.min(1, i / TABLE)) / Math.PI) * last, j = Math.min(last - 1, Math.floor(at));
+    for (let row = 0, o = j; row < count; row++, o += points) table[row * ROW + i] = curves[o] + (at - j) * (curves[o + 1] - curves[o]);
   }
-  table[TABLE + 1] = table[TABLE];
   return table;
 }
 
+const COSINE = Float32Array.from({ length: 257 }, (_, i) => Math.cos((i * Math.PI) / 256));
+const PLAIN = { positive: COSINE, negative: COSINE }; // of a loss without curves of its own: its boundaries are the cosine's
+
 /** What a place on the sphere is worth to each class: plain [c v] (the negatives), gap [c v], winner [v]. */
-function evaluate(place, count, { prototype, length, positive, negative }, out) {
-  const c = length.length;
+function evaluate(place, count, { prototype, each, length, positive, negative }, out) {
+  const c = length.length, next = positive.length > ROW ? ROW : 0; // a table for every class, or one for all
   if (out?.winner?.length !== count || out.gap.length !== c * count)
     out = { plain: new Float32Array(c * count), gap: new Float32Array(c * count), winner: new Uint16Array(count) };
   const { plain, gap, winner } = out;
   for (let v = 0, o = 0; v < count; v++, o += 3) {
     const x = place[o], y = place[o + 1], z = place[o + 2];
     let first = -Infinity, second = -Infinity, who = 0;
-    for (let k = 0, p = 0, at = v; k < c; k++, p += 3, at += count) {
-      const cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
+    for (let k = 0, p = 0, at = v, row = 0; k < c; k++, p += 3, at += count, row += next) {
+      let cosine = x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2];
+      for (let more = each; more > 1; more--) {
+        p += 3;
+        cosine = Math.max(cosine, x * prototype[p] + y * prototype[p + 1] + z * prototype[p + 2]);
+      }
       const h = cosine < 1 ? Math.sqrt((1 - cosine) * 0.5) * TABLE : 0;
-      const i = h | 0, w = h - i;
+      const i = h | 0, w = h - i, j = row + i;
       const n = (negative[i] + w * (negative[i + 1] - negative[i])) * length[k];
       plain[at] = n;
-      gap[at] = (positive[i] + w * (positive[i + 1] - positive[i])) * length[k];
+      gap[at] = (positive[j] + w * (positive[j + 1] - positive[j])) * length[k];
       if (n > first) { second = first; first = n; who = k; } else if (n > second) second = n;
     }
     winner[v] = who;
@@ -156,18 +164,21 @@ export class Zones {
   #curves = null;
 
   /** Recomputes what depends on the prototypes, their lengths and the curves, if any of them changed.
-   *  `rough` halves the work while things move. Lines are those of the sphere; arcs and rays those of the circle. */
-  update({ prototype, length, weighs, curves, dim, rough }) {
-    const weight = weighs ? length : length.map(() => 1);
-    const key = [dim, rough, ...prototype, ...weight].join();
+   *  `rough` halves the work while things move. Lines are those of the sphere; arcs and rays those of the circle.
+   *  Without curves the zones are not `known`: then there are only the plain boundaries. */
+  update({ prototype, length, each, weighs, curves, dim, rough }) {
+    const weight = weighs && each === 1 ? length : new Float32Array(length.length / each).fill(1);
+    const key = [dim, rough, each, ...prototype, ...weight].join();
     if (key === this.#key && curves === this.#curves) return this;
     if (curves !== this.#curves) {
-      this.positive = byChord(curves.positive);
-      this.negative = byChord(curves.negative);
+      this.known = curves.negative.length > 0;
+      const { positive, negative } = this.known ? curves : PLAIN;
+      this.positive = byChord(positive, negative.length);
+      this.negative = byChord(negative, negative.length);
     }
     [this.#key, this.#curves] = [key, curves];
-    const scene = { prototype, length: weight, positive: this.positive, negative: this.negative };
-    this.count = length.length;
+    const scene = { prototype, each, length: weight, positive: this.positive, negative: this.negative };
+    this.count = weight.length;
     if (dim > 2) this.#onSphere(scene, rough); else this.#onCircle(scene);
     return this;
   }
@@ -180,8 +191,9 @@ export class Zones {
       const [p, q] = [winner[a] * v, winner[b] * v], rise = plain[p + a] - plain[q + a];
       return rise / (rise - plain[p + b] + plain[q + b] || 1);
     });
+    [this.outlines, this.empty] = [[], []];
+    if (!this.known) return;
     const inside = new Uint8Array(v), zone = new Uint16Array(v);
-    this.empty = [];
     this.outlines = Array.from({ length: c }, (_, k) => {
       const at = k * v;
       let [any, peak] = [false, 0];
@@ -244,9 +256,8 @@ export class Zones {
       const rise = plain[p + i] - plain[q + i];
       this.rays.push((i + rise / (rise - plain[p + j] + plain[q + j] || 1)) * step);
     }
-    this.arcs = [];
-    this.empty = [];
-    for (let k = 0; k < c; k++) {
+    [this.arcs, this.empty] = [[], []];
+    for (let k = 0; k < c && this.known; k++) {
       const g = gap.subarray(k * m, (k + 1) * m);
       const first = g.findIndex((value, i) => value > 0 && g[(i + m - 1) % m] <= 0);
       if (first < 0) {

@@ -1,0 +1,138 @@
+// The picture: one moment of a run on one canvas, and the card of what is under the pointer. It finds out for itself
+// what depends on the drawing (places, zones, what is hovered); all else it reads from the stage and never changes.
+
+import { Card } from "./card.js";
+import { h } from "./dom.js";
+import { layers } from "./dots.js";
+import { Flat } from "./flat.js";
+import { between } from "./frame.js";
+import { Globe } from "./globe.js";
+import { classInks, css } from "./ink.js";
+import { label } from "./marks.js";
+import { dress, drawKey, drawPreview } from "./scene.js";
+import { measure, percent } from "./stats.js";
+import { Zones } from "./zones.js";
+
+const COLOURS = 10; // with more classes, only those that are singled out wear one
+
+export class Picture {
+  canvas = h("canvas", { className: "view", role: "img", "aria-label": "No run yet" });
+  card = new Card();
+  globe = new Globe();
+  flat = new Flat();
+  zones = new Zones();
+  inks = []; // of the classes
+  shown = null; // the real snapshot that is drawn: {frame, stats, style, styles, order, count}
+  motion = null; // where everything is between it and the next one
+  pointer = null;
+  hover = null;
+  #dots = layers();
+
+  constructor(stage) { this.stage = stage; }
+
+  get size() { return { width: this.canvas.clientWidth, height: this.canvas.clientHeight, dpr: devicePixelRatio || 1 }; }
+  get both() { return this.stage.frames.length > 0 && (this.stage.options.both ?? this.size.width >= 560); }
+  get many() { return this.stage.names.length > COLOURS; }
+  get #view() { return this.stage.dim === 2 ? this.flat : this.globe; }
+
+  pick(x, y) { return this.#view.pick(x, y); }
+
+  forget() {
+    [this.shown, this.motion, this.hover] = [null, null, null];
+    this.card.forget();
+    this.card.hide();
+  }
+
+  /** Draws the moment that the stage's player is at; false while there is no room for it. */
+  draw() {
+    const { width, height, dpr } = this.size, { player, frames, preview, dim, stale } = this.stage;
+    if (width === 0 || height === 0) return false;
+    const [w, h] = [Math.round(width * dpr), Math.round(height * dpr)], index = player.index, frame = frames[index];
+    if (this.canvas.width !== w || this.canvas.height !== h) [this.canvas.width, this.canvas.height] = [w, h];
+    if (stale || !this.shown || this.shown.frame !== frame) this.#dress(frame);
+    if (frame) {
+      this.motion = between(frame, frames[Math.min(index + 1, player.end)], player.still ? 0 : player.position - index, this.motion);
+      this.zones.update({ ...this.motion, each: frame.each, weighs: frame.weighsLength, curves: preview ?? frame, dim, rough: player.moving });
+    }
+    this.#hovering();
+    this.scene = this.#scene(frame);
+    this.#paint(this.canvas.getContext("2d", { willReadFrequently: true }), { width, height, dpr }, this.#dots);
+    return true;
+  }
+
+  /** What depends on the real snapshot and the reader's choices, but not on the motion or the camera. */
+  #dress(frame) {
+    const { names, focus, theme, options, hidden, feed, revision, lossMax } = this.stage;
+    this.lit = !this.many ? names.map((_, k) => k) : focus >= 0 && frame ? [focus, ...rivals(frame, focus)] : [];
+    this.inks = classInks(names.length, theme, this.lit);
+    this.shown = null;
+    if (!frame) return;
+    const { labels, split } = feed.info, want = { train: 0, test: 1 }[options.split];
+    const shows = (i) => (want === undefined || split[i] === want) && !hidden.has(labels[i]);
+    if (frame.stats?.revision !== revision) frame.stats = { revision, ...measure(frame, labels, shows) };
+    const dressed = dress(frame, { labels, colour: options.colour, inks: this.inks, theme, shown: shows, lossMax });
+    this.shown = { frame, stats: frame.stats, ...dressed };
+  }
+
+  #scene(frame) {
+    const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed } = this.stage, { inks, lit, hover } = this;
+    const show = { ...options, both: this.both, zones: options.zones && this.zones.known };
+    const base = { theme, show, hidden, names, inks, lit, c: names.length, preview: Boolean(preview), moving, normScale,
+      marks: { hover: hover?.kind === "sample" ? hover.index : null, prototype: hover?.kind === "prototype" ? hover.index : -1, pin, trail } };
+    if (!frame) {
+      return { ...base, n: 0, c: 0, each: 1, names: [], style: [], styles: [], zones: null,
+        motion: { direction: new Float32Array(0), norm: [], prototype: new Float32Array(0), length: [] } };
+    }
+    return { ...base, n: frame.n, each: frame.each, ...this.shown, motion: this.motion, zones: this.zones,
+      markInk: pin === null ? theme.text : inks[feed.info.labels[pin]] };
+  }
+
+  #paint(ctx, size, dots) {
+    const { camera, options, theme, lossMax, preview, dim } = this.stage;
+    ctx.setTransform(size.dpr, 0, 0, size.dpr, 0, 0);
+    ctx.clearRect(0, 0, size.width, size.height);
+    this.#view.draw(ctx, size, this.scene, camera, dots);
+    if (!this.shown) return;
+    drawKey(ctx, size.height, { colour: options.colour, theme, lossMax, share: this.shown.stats.share.map(percent) });
+    if (preview) drawPreview(ctx, this.globe.main?.right && dim === 3 ? this.globe.main.right : size.width, preview.text, theme);
+  }
+
+  /** Card of what is under the pointer, or of what is pinned. Uses the places of the frame drawn before. */
+  #hovering() {
+    const { shown, pointer, card } = this, { pin, feed, names, sheet } = this.stage;
+    this.hover = shown && pointer ? this.pick(...pointer) : null;
+    const target = this.hover ?? (pin !== null ? { kind: "sample", index: pin } : null);
+    this.canvas.style.cursor = this.hover ? "pointer" : "grab";
+    if (!shown || !target) { card.hide(); return; }
+    const { width, height } = this.size;
+    if (target.kind === "sample") card.sample(target.index, shown.frame, feed.info, names, sheet);
+    else card.prototype(target.index, shown.frame, shown.stats, names);
+    card.place(...(this.hover ? pointer : [0, 0]), width, height, !this.hover || this.hover.index === pin);
+  }
+
+  /** Saves the picture as a PNG at twice its size, with its name below. */
+  download() {
+    const { feed, theme, player } = this.stage, { width, height } = this.size, foot = 30;
+    const canvas = h("canvas", { width: width * 2, height: (height + foot) * 2 }), layer = h("canvas", { width: width * 2, height: height * 2 });
+    const ctx = canvas.getContext("2d"), title = feed?.info?.title ?? "losslab", step = this.shown?.frame.step ?? 0;
+    this.#paint(layer.getContext("2d"), { width, height, dpr: 2 }, layers());
+    ctx.fillStyle = css(theme.background);
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+    ctx.drawImage(layer, 0, 0);
+    ctx.scale(2, 2);
+    label(ctx, `${title} · step ${step}${player.real ? "" : " (between snapshots)"}`, width / 2, height + 18, theme, { align: "center", size: 13 });
+    canvas.toBlob((blob) => {
+      const link = h("a", { href: URL.createObjectURL(blob), download: `${title.replace(/[^\w.-]+/g, "-")}-step-${step}.png` });
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+    });
+  }
+}
+
+/** The two classes whose prototypes are nearest to one of class k. */
+function rivals({ prototype, c, each }, k) {
+  const cosine = (p, q) => [0, 1, 2].reduce((sum, d) => sum + prototype[p * 3 + d] * prototype[q * 3 + d], 0);
+  const own = Array.from({ length: c }, (_, j) => Array.from({ length: each }, (_, e) => j * each + e));
+  const near = own.map((theirs) => Math.max(...theirs.flatMap((q) => own[k].map((p) => cosine(p, q)))));
+  return near.map((_, j) => j).filter((j) => j !== k).sort((a, b) => near[b] - near[a]).slice(0, 2);
+}
