@@ -19,7 +19,7 @@ from losslab import data, losses
 from losslab.catalogue import Knob, knobs
 from losslab.data import DataError, Dataset
 from losslab.losses import Loss
-from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, starting, train
+from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
 
 WHAT = (
     "data",
@@ -28,6 +28,9 @@ WHAT = (
     "model",
     "dim",
 )  # flags about what is trained; the others are about how
+
+
+PRESETS = ("small", "paper")  # where knobs begin
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -82,40 +85,58 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     return arguments
 
 
-def asked_loss(argv: list[str]) -> type[Loss]:
-    """The loss that `argv` names: which other flags there are depends on it."""
+def asked_loss(argv: list[str]) -> Loss:
+    """The loss that `argv` names, with the knobs it begins with: which other flags there are depends on it."""
     first = Parser(add_help=False)
     first.add_argument("--loss", default=type(Recipe().loss).__name__)
-    name = first.parse_known_args(argv)[0].loss
-    return type(losses.make(name))
+    first.add_argument("--base")
+    first.add_argument("--defaults", type=preset, default="small")
+    asked = first.parse_known_args(argv)[0]
+    base = None if asked.base is None else losses.kind(asked.base).__name__
+    return losses.starting(asked.loss, base, small=asked.defaults == "small")
 
 
-def strange(flag: str, loss: type[Loss] | None) -> str:
+def preset(text: str) -> str:
+    if text not in PRESETS:
+        raise argparse.ArgumentTypeError(f"defaults is {text!r}, but it must be one of {', '.join(PRESETS)}.")
+    return text
+
+
+def strange(flag: str, loss: Loss | None) -> str:
     """What to say of a flag that does not belong here."""
     name = flag.lstrip("-").split("=")[0].replace("-", "_")
-    owners = [kind.__name__ for kind in losses.catalogue().values() if name in knobs(kind)]
+    owners = [each for each, kind in losses.catalogue().items() if name in losses.knobs(kind())]
     if loss and owners:
-        has = ", ".join(f"--{flag_name(knob)}" for knob in knobs(loss)) or "none"
-        return f"{loss.__name__} has no knob called {name!r} ({', '.join(owners)} have); its own are: {has}."
+        has = ", ".join(f"--{flag_name(knob)}" for knob in losses.knobs(loss)) or "none"
+        others = ", ".join(owners[:6]) + (" and others" if len(owners) > 6 else "")
+        return f"{type(loss).__name__} has no knob called {name!r} ({others} have); its own are: {has}."
     return f"There is no {flag!r} here; --help says what there is."
 
 
 # -- train -----------------------------------------------------------------------------------------------
 
 
-def add_training(parser: Parser, loss: type[Loss]) -> None:
+def add_training(parser: Parser, loss: Loss) -> None:
     """Flags from the knobs of a recipe and of its loss."""
-    default = Recipe()
+    default, kind = Recipe(), type(loss)
     what = parser.add_argument_group("what to train")
+    rebuilt = [name for name, each in losses.catalogue().items() if each.card.reconstruction]
     what.add_argument(
         "--loss",
         metavar="NAME",
-        help=f"{', '.join(losses.catalogue())} (default: {type(Recipe().loss).__name__})",
+        help=f"{', '.join(losses.catalogue())}; of these {' and '.join(rebuilt)} are reconstructions of papers "
+        f"whose formulas were not to be had (default: {type(default.loss).__name__})",
     )
-    own = parser.add_argument_group(f"knobs of {loss.__name__}")
-    start = starting(loss)
-    for name, knob in knobs(loss).items():
-        add_flag(own, knob, getattr(start, name))
+    what.add_argument(
+        "--defaults",
+        metavar="|".join(PRESETS),
+        help=f"knobs to begin with. small: for a few classes in 2 or 3 dimensions. {losses.SMALL_SOURCE} "
+        "paper: for thousands in 512. "
+        f"Source of the latter: {kind.card.source} (default: small)".replace("%", "%%"),
+    )
+    own, start = parser.add_argument_group(f"knobs of {losses.title(loss)}"), losses.settings(loss)
+    for name, knob in losses.knobs(loss).items():
+        add_flag(own, knob, start[name])
     how = parser.add_argument_group("how to train")
     for name, knob in knobs(Recipe).items():
         add_flag(what if name in WHAT else how, knob, getattr(default, name))
@@ -173,9 +194,9 @@ def value(knob: Knob, text: str) -> Any:
 def do_train(arguments: argparse.Namespace) -> int:
     """Train, keeping every snapshot whatever happens."""
     chosen = vars(arguments)
-    loss = arguments.kind(**{name: chosen[name] for name in knobs(arguments.kind)})
+    loss = losses.turned(arguments.kind, {name: chosen[name] for name in losses.knobs(arguments.kind)})
     recipe = Recipe(loss=loss, **{name: chosen[name] for name in knobs(Recipe)})
-    id = f"{arguments.kind.__name__.lower()}-{recipe.dim}d-{secrets.token_hex(4)}"
+    id = f"{type(loss).__name__.lower()}-{recipe.dim}d-{secrets.token_hex(4)}"
     path = arguments.out / id
     shown = probe(recipe, arguments.folder)
     with RunWriter(path, recipe, shown, owner="command line") as writer:

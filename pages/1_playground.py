@@ -3,9 +3,12 @@
 import inspect
 
 import streamlit as st
+import torch
 
-from losslab import data
+from losslab import data, diagnose, losses
 from losslab.live.pool import LIVE
+from losslab.schedules import Schedule
+from losslab.training import head_at
 from pages.parts import presets, runs, server, settings
 from pages.parts.stage import stage
 
@@ -93,8 +96,10 @@ else:
 
 def differs() -> bool:
     """Is the loss of the sidebar another than the one that made the picture?"""
-    last = run[-1].knobs if len(run) else vars(run.recipe.loss)
-    return type(recipe.loss) is not type(run.recipe.loss) or vars(recipe.loss) != last
+    asked = run.recipe.loss
+    if not len(run) or any(isinstance(value, Schedule) for value in losses.settings(asked).values()):
+        return recipe.loss != asked
+    return recipe.loss != losses.turned(asked, run[-1].knobs)
 
 
 stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=runs.dial_set)
@@ -111,7 +116,17 @@ if going:
 # Built only when it is opened: to colour code the browser loads more than all of the rest.
 source = st.expander("The loss as it runs", key="source", on_change="rerun")
 if source.open:
-    kind = type(recipe.loss if recipe else run.recipe.loss)
-    source.latex(kind.card.formula)
-    source.caption(f"{kind.card.title} ({kind.card.year}), {kind.card.paper}")
-    source.code(inspect.getsource(kind), language="python")
+    loss = recipe.loss if recipe else run.recipe.loss
+    for each in [loss, *([loss.base] if losses.wraps(loss) else [])]:
+        card = each.card
+        source.latex(card.formula)
+        source.caption(f"{card.title} ({card.year}), {card.paper}. {card.use} {card.hazard}")
+        source.code(inspect.getsource(type(each)), language="python")
+
+report = st.expander("Diagnosis of what is shown last", key="diagnosis", on_change="rerun")
+if report.open and len(run):
+    snapshot = run[-1]
+    found = diagnose(
+        head_at(run.recipe, snapshot), torch.from_numpy(snapshot.embedding), torch.from_numpy(run.probe.labels)
+    )
+    report.markdown("\n".join(f"- {sentence}" for sentence in found.findings(run.probe.names)))

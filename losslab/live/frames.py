@@ -1,10 +1,12 @@
 """A snapshot as the bytes that the stage draws: positions on the sphere in 16 bits, everything little endian.
 
-    header, 32 bytes    "LLF1", index u32, step u32, n u32, c u16, d u8, flags u8, T u16, zero u16, J u32,
+    header, 32 bytes    "LLF1", index u32, step u32, n u32, c u16, d u8, flags u8, T u16, K u16, J u32,
                         norm_max f32
     json                J bytes {"scalars", "knobs"}, padded with spaces
-    prototypes          f32 [c d], with their lengths
-    positive, negative  f32 [T] each: the loss's two curves at T angles from 0 to pi
+    prototypes          f32 [c·K d], with their lengths; class k has rows k·K to k·K + K − 1
+    positive, negative  f32 [T] each: the loss's two curves at T angles from 0 to pi, of embeddings of median length;
+                        positive is [c T] with flag 4, a curve for each class. With flag 8, T is 0: the loss's zones
+                        depend on more than one angle
     position            i16 [n d]: unit embeddings x 32767
     norm                u16 [n]: length of the embedding / norm_max x 65535
     gap                 i16 [n]: x 8192, clipped to +-4
@@ -14,22 +16,22 @@
 Every array is padded with zeros to a multiple of 4 bytes, so that a browser can lay typed arrays over it.
 """
 
-import dataclasses
 import json
 import math
 import struct
-from functools import lru_cache
 
 import numpy as np
 import torch
 
-from losslab.losses import Loss
-from losslab.training.run import Run
+from losslab import losses
+from losslab.head import Head
+from losslab.schedules import Schedule
+from losslab.training import Run, head_at
 
 HEADER = struct.Struct("<4sIIIHBBHHIf")
 FLOAT32 = np.finfo(np.float32)
 ANGLES = 257  # points of each curve: one every 0.7 degrees
-WEIGHS_LENGTH, KNOBS_CHANGED = 1, 2
+WEIGHS_LENGTH, KNOBS_CHANGED, PER_CLASS, NO_CURVES = 1, 2, 4, 8
 CLEARS, INSIDE, WRONG = 0, 1, 2
 
 
@@ -39,9 +41,8 @@ def encode(run: Run, index: int) -> bytes:
     n, dim = snapshot.embedding.shape
     if dim > 255:
         raise ValueError(f"A frame holds at most 255 dimensions; this run has {dim}. Show it on a sphere map.")
-    loss = dataclasses.replace(run.recipe.loss, **snapshot.knobs)
-    positive, negative = _curves(loss)
-    changed = index > 0 and run[index - 1].knobs != snapshot.knobs
+    head = head_at(run.recipe, snapshot)
+    changed = index > 0 and _set_by_hand(run, index - 1) != _set_by_hand(run, index)
 
     # In double precision: shortly before a run diverges, the squares of its embeddings leave float32.
     embedding = np.nan_to_num(snapshot.embedding, posinf=FLOAT32.max, neginf=FLOAT32.min).astype(np.float64)
@@ -49,6 +50,9 @@ def encode(run: Run, index: int) -> bytes:
     direction = embedding / np.maximum(norm, FLOAT32.tiny)[:, None]
     norm = np.minimum(norm, FLOAT32.max)
     longest = float(norm.max(initial=0))
+    positive, negative = _curves(head, float(np.median(norm)) if len(norm) else 1.0)
+    flags = WEIGHS_LENGTH * head.loss.weighs_length | KNOBS_CHANGED * changed
+    flags |= PER_CLASS * (positive.ndim == 2) | NO_CURVES * (not len(negative))
     state = np.where(snapshot.gap > 0, CLEARS, INSIDE)
     state[~snapshot.correct] = WRONG
 
@@ -58,11 +62,11 @@ def encode(run: Run, index: int) -> bytes:
         index,
         snapshot.step,
         n,
-        len(snapshot.prototypes),
+        head.classes,
         dim,
-        WEIGHS_LENGTH * loss.weighs_length | KNOBS_CHANGED * changed,
-        ANGLES,
-        0,
+        flags,
+        len(negative),
+        head.loss.subcentres,
         len(text),
         longest,
     )
@@ -79,11 +83,21 @@ def encode(run: Run, index: int) -> bytes:
     return b"".join([header, text, *(_padded(array.tobytes()) for array in arrays)])
 
 
-@lru_cache(maxsize=256)
-def _curves(loss: Loss) -> tuple[np.ndarray, np.ndarray]:
-    """The two curves, f32 [T] each, at angles from 0 to pi: kept, for knobs seldom move during a run."""
-    positive, negative = loss.curves(torch.linspace(0, math.pi, ANGLES))
-    return positive.numpy().astype("<f4"), negative.numpy().astype("<f4")
+def _curves(head: Head, norm: float) -> tuple[np.ndarray, np.ndarray]:
+    """The two curves at angles from 0 to pi: positive f32 [T], or [c T] where classes differ, and negative f32 [T];
+    none where a curve would need more than an angle."""
+    if not head.loss.pointwise:
+        return np.empty(0, "<f4"), np.empty(0, "<f4")
+    positive, negative = (
+        curve.numpy().astype("<f4") for curve in head.curves(torch.linspace(0, math.pi, ANGLES), norm)
+    )
+    return positive[0] if (positive == positive[0]).all() else positive, negative
+
+
+def _set_by_hand(run: Run, index: int) -> dict[str, object]:
+    """The knobs in force at a snapshot, but for those that a schedule moves."""
+    planned = {name for name, value in losses.settings(run.recipe.loss).items() if isinstance(value, Schedule)}
+    return {name: value for name, value in run[index].knobs.items() if name not in planned}
 
 
 def _whole(value: np.ndarray, dtype: str) -> np.ndarray:

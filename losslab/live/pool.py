@@ -5,7 +5,6 @@ reaches the server; they die with it, because their standard input ends. Only ru
 """
 
 import atexit
-import dataclasses
 import json
 import os
 import re
@@ -25,7 +24,7 @@ from typing import Any, BinaryIO, NamedTuple
 import torch
 
 import losslab
-from losslab.catalogue import knobs as knobs_of
+from losslab import losses
 from losslab.losses import Loss
 from losslab.training import Recipe, Run, RunError, RunWriter, probe
 
@@ -273,20 +272,15 @@ class Pool:
         """Turn knobs of a run's loss: they count from its next step on, and the run is its holder's alone."""
         with self._lock:
             job = self._own(id, visitor, "change")
-            if unknown := sorted(set(knobs) - set(knobs_of(job.loss))):
-                raise ValueError(
-                    f"{type(job.loss).__name__} has no knob called {unknown[0]!r}; it has "
-                    f"{', '.join(knobs_of(job.loss)) or 'none'}."
-                )
-            loss = dataclasses.replace(job.loss, **knobs)
+            loss = losses.steered(job.loss, knobs)
             if loss == job.loss:
                 return
             self._unshare(job)
             (job.path / "changed").touch()  # The recipe no longer tells the whole run, whoever reads it later.
             job.loss = loss
-            job.knobs |= knobs
+            job.knobs |= losses.plain(knobs)
             if job not in self._waiting:
-                job_worker(self._workers, job).tell("change", knobs=knobs)
+                job_worker(self._workers, job).tell("change", knobs=losses.plain(knobs))
 
     def leave(self, visitor: str) -> None:
         """Forget a visitor who has gone. Their runs go on while watched, and stop after the grace."""

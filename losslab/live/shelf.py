@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from PIL import Image
 
+from losslab import losses
 from losslab.training import Run
 
 from .frames import encode
@@ -94,17 +95,16 @@ class Book:
         with self._lock:
             recipe, probe = self._run.recipe, self._run.probe
             height, width = probe.images.shape[1:3]
-            loss = recipe.to_dict()["loss"]
             written = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
             return {
-                "title": written.get("title") or f"{type(recipe.loss).__name__} in {recipe.dim} dimensions",
+                "title": written.get("title") or f"{losses.title(recipe.loss)} in {recipe.dim} dimensions",
                 "total_steps": self._run.total_steps,
                 "recording": self.recording,
                 "dim": recipe.dim,
                 "classes": list(probe.names),
                 "labels": probe.labels.tolist(),
                 "split": probe.split.tolist(),
-                "loss": loss,
+                "loss": losses.title(recipe.loss),
                 "sprite": {"columns": COLUMNS, "width": width, "height": height},
             }
 

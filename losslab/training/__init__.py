@@ -1,12 +1,12 @@
 """Recipe -> train() yields snapshots -> a run directory."""
 
-from .build import restore
+from .build import head_at, restore
 from .images import probe
 from .loop import Diverged, train
-from .recipe import Recipe, starting
+from .recipe import Recipe
 from .run import Probe, Run, RunError, RunWriter, Snapshot, Status, thin
 
 __all__ = [
-    "Diverged", "Probe", "Recipe", "Run", "RunError", "RunWriter", "Snapshot", "Status", "probe", "restore",
-    "starting", "thin", "train",
+    "Diverged", "Probe", "Recipe", "Run", "RunError", "RunWriter", "Snapshot", "Status", "head_at", "probe", "restore",
+    "thin", "train",
 ]  # fmt: skip

@@ -7,20 +7,20 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losslab import models
-from losslab.head import PrototypeHead
+from losslab import losses, models
+from losslab.head import Head, head_for
 
 from .recipe import Recipe
-from .run import Run, RunError
+from .run import Run, RunError, Snapshot
 
 
-def build(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[nn.Module, PrototypeHead]:
+def build(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[nn.Module, Head]:
     """The untrained network for images of `shape` and its head. They follow the recipe's seed alone, and torch's own
     random numbers go on as if nothing had happened."""
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(recipe.seed)
         model = models.make(recipe.model, recipe.dim, shape)
-    head = PrototypeHead(recipe.loss, recipe.dim, len(recipe.classes), seed=recipe.seed)
+    head = head_for(recipe.loss)(recipe.loss, recipe.dim, len(recipe.classes), seed=recipe.seed)
     with torch.no_grad():
         head.prototypes.copy_(apart(head.prototypes))
     return model, head
@@ -39,19 +39,30 @@ def apart(directions: Tensor, rounds: int = 200) -> Tensor:
     return directions
 
 
-def restore(run: Run) -> tuple[nn.Module, PrototypeHead]:
+def restore(run: Run) -> tuple[nn.Module, Head]:
     """The trained network and head of a run that is done, ready for use (`eval`). RunError while there are none."""
     weights = run.weights
     if weights is None or not len(run):
         raise RunError(f"The run in {run.path} was not trained to its end, so it has no weights: train it again.")
     model, head = build(run.recipe, (1, *run.probe.images.shape[1:]))
-    head.loss = type(run.recipe.loss)(**run[-1].knobs)
+    head.loss = losses.turned(run.recipe.loss, run[-1].knobs)
     for part, module in {"model": model, "head": head}.items():
         values = {
             name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")
         }
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in values.items()})
     return model.eval(), head.eval()
+
+
+def head_at(recipe: Recipe, snapshot: Snapshot) -> Head:
+    """The head as it stood at a snapshot, in `eval`: its loss with the knobs in force, its prototypes, and of its
+    memory what a snapshot keeps."""
+    loss = losses.turned(recipe.loss, snapshot.knobs)
+    head = head_for(loss)(loss, snapshot.prototypes.shape[1], len(recipe.classes), seed=0).eval()
+    with torch.no_grad():
+        head.prototypes.copy_(torch.from_numpy(snapshot.prototypes))
+    head.memory.load_state_dict({name: torch.from_numpy(v) for name, v in snapshot.memory.items()}, strict=False)
+    return head
 
 
 def best_device() -> str:

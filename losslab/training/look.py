@@ -7,20 +7,22 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from losslab.catalogue import knobs
+from losslab import losses
 from losslab.data import Images
-from losslab.head import PrototypeHead
+from losslab.head import Head, PairHead
+from losslab.schedules import number
 
 from .build import autocast, repeatable
 from .run import Probe, Snapshot
 
 CHUNK = 250  # images in one forward pass where nothing is learnt: what the caches of a core hold
+PAIRED = 125  # samples that are compared with one another, about: the triplets of 1000 would fill the memory
 
 
 class Looker:
     """Looks at a network and its head, and leaves no trace in them."""
 
-    def __init__(self, model: nn.Module, head: PrototypeHead, probe: Probe, test: Images, precision: str) -> None:
+    def __init__(self, model: nn.Module, head: Head, probe: Probe, test: Images, precision: str) -> None:
         self.model, self.head, self.test, self.precision = model, head, test, precision
         device = test.images.device
         self.images = torch.from_numpy(probe.images)[:, None].to(device)
@@ -32,7 +34,7 @@ class Looker:
         with self._looking():
             embedding = self._embed(self.images)
             correct = self.head.logits(embedding).argmax(1) == self.labels
-            loss = self.head(embedding, self.labels)
+            loss = self._losses(embedding)
             gap = self.head.gap(embedding, self.labels)
         scalars = {
             "loss": mean(loss[~self.held_out]),
@@ -48,7 +50,8 @@ class Looker:
             gap=array(gap),
             correct=correct.cpu().numpy(),
             scalars=scalars,
-            knobs={name: getattr(self.head.loss, name) for name in knobs(self.head.loss)},
+            knobs={name: number(value, int(self.head.step)) for name, value in losses.settings(self.head.loss).items()},
+            memory=self._memory(),
             weights=self._weights() if last else None,
         )
 
@@ -60,6 +63,20 @@ class Looker:
     def _embed(self, images: Tensor) -> Tensor:
         with autocast(self.precision, images.device):
             return torch.cat([self.model(chunk).float() for chunk in images.split(CHUNK)])
+
+    def _losses(self, embedding: Tensor) -> Tensor:
+        if not isinstance(self.head, PairHead):
+            return self.head(embedding, self.labels)
+        # Every so manieth sample, so that all classes meet however the probe is ordered.
+        parts, loss = -(-len(embedding) // PAIRED), torch.empty_like(embedding[:, 0])
+        for first in range(parts):
+            loss[first::parts] = self.head(embedding[first::parts], self.labels[first::parts])
+        return loss
+
+    def _memory(self) -> dict[str, np.ndarray]:
+        """What the loss remembers of each class or of all: not what is as large as the prototypes."""
+        kept = self.head.memory.state_dict()
+        return {name: value.cpu().numpy().copy() for name, value in kept.items() if value.ndim < 2}
 
     def _weights(self) -> dict[str, np.ndarray]:
         parts = {"model": self.model, "head": self.head}

@@ -6,16 +6,16 @@ loading and collating would take longer than the network does.
 """
 
 import dataclasses
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from losslab.catalogue import knobs
+from losslab import losses
 from losslab.data import Images
-from losslab.losses import Loss
 
 from .build import autocast, best_device, build, repeatable
 from .images import batches, chosen_probe, load, steps_per_epoch
@@ -85,12 +85,12 @@ def train(
 
     for step, (images, labels) in enumerate(batches(recipe, training), start=1):
         if changes:
-            head.loss, changes = turned(head.loss, changes), None
+            head.loss, changes = losses.steered(head.loss, changes), None
         model.train(), head.train()
         rate = recipe.rate * rate_share(step / total)
         for group in optimizer.param_groups:
             group["lr"] = rate * group["share"]
-        with repeatable(device):
+        with repeatable(device), finite(step, recipe):
             with autocast(recipe.precision, device):
                 embedding = model(images)
             loss = head(embedding, labels).mean()
@@ -98,6 +98,8 @@ def train(
             scaler.scale(loss).backward()
             scaler.step(optimizer)
             scaler.update()
+        if step % per_epoch == 0:
+            head.end_epoch()
         with torch.no_grad():
             correct = head.logits(embedding).argmax(1) == labels
             sums += torch.stack([loss, correct.float().mean()])
@@ -110,8 +112,10 @@ def train(
             scalars = {"loss": mean_loss, "train_accuracy": accuracy, "epoch": step / per_epoch, "rate": rate}
             if step // per_epoch > tested:
                 tested = step // per_epoch
-                scalars["test_accuracy"] = looker.test_accuracy()
-            snapshot = looker.snapshot(step, scalars, last=step == total)
+                with finite(step, recipe):
+                    scalars["test_accuracy"] = looker.test_accuracy()
+            with finite(step, recipe):
+                snapshot = looker.snapshot(step, scalars, last=step == total)
             if not np.isfinite(snapshot.loss).all():
                 raise diverged(step, recipe)
             changes = yield snapshot
@@ -130,13 +134,13 @@ def rate_share(done: float) -> float:
     return min(done / WARM_UP, (1 - done) / (1 - WARM_UP))
 
 
-def turned(loss: Loss, changes: dict[str, Any]) -> Loss:
-    """The loss with some knobs changed; ValueError for one that it does not have or that is out of its range."""
-    if unknown := sorted(set(changes) - set(knobs(loss))):
-        raise ValueError(
-            f"{type(loss).__name__} has no knob called {unknown[0]!r}; it has {', '.join(knobs(loss)) or 'none'}."
-        )
-    return dataclasses.replace(loss, **changes)
+@contextmanager
+def finite(step: int, recipe: Recipe) -> Iterator[None]:
+    """A head refuses embeddings that are not finite: that is a training that diverged."""
+    try:
+        yield
+    except FloatingPointError:
+        raise diverged(step, recipe) from None
 
 
 def diverged(step: int, recipe: Recipe) -> Diverged:

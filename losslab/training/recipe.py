@@ -10,15 +10,12 @@ from losslab import data, losses, models
 from losslab.catalogue import check_knobs, knob, knobs
 from losslab.losses import ArcFace, Loss
 
-SCALE = 16.0
-MARGIN = {"SphereFace": 2.0, "CosFace": 0.2, "ArcFace": 0.3, "ElasticFace": 0.3}
-
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
     """Which loss, on which images, with which network, trained how. A value out of its range raises ValueError."""
 
-    loss: Loss = ArcFace(scale=16, margin=0.3)
+    loss: Loss = losses.starting(ArcFace)
     data: str = knob("mnist", choices=tuple(data.catalogue()), help="The data set.")
     classes: tuple[int, ...] = knob(tuple(range(10)), help="Which of its classes, in the order of their labels here.")
     per_class: int = knob(0, 0, step=100, help="Training images of each class; 0 takes all.")
@@ -57,7 +54,7 @@ class Recipe:
     def to_dict(self) -> dict[str, Any]:
         """The recipe in what JSON knows; `Recipe.from_dict` is its inverse."""
         plain = {name: getattr(self, name) for name in knobs(self)}
-        loss = {"name": type(self.loss).__name__, "knobs": self.loss_knobs}
+        loss = {"name": type(self.loss).__name__, "knobs": losses.plain(losses.settings(self.loss))}
         return {"loss": loss, **plain, "classes": list(self.classes)}
 
     @classmethod
@@ -71,22 +68,10 @@ class Recipe:
         return cls(**values)
 
     @property
-    def loss_knobs(self) -> dict[str, Any]:
-        """The knobs of the loss as it begins, by name."""
-        return {name: getattr(self.loss, name) for name in knobs(self.loss)}
-
-    @property
     def key(self) -> str:
         """The same for equal recipes, another for any other: a digest in hex."""
         text = json.dumps(self.to_dict(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()
-
-
-def starting(kind: type[Loss]) -> Loss:
-    """A loss with the knobs that suit a few classes in two or three dimensions. The defaults of the losses are the
-    papers', for thousands of classes in 512: on a circle or a small sphere they ask for more room than there is."""
-    suits = {"scale": SCALE, "margin": MARGIN.get(kind.__name__)}
-    return kind(**{name: suits[name] for name in knobs(kind) if suits.get(name) is not None})
 
 
 def fields(plain: Any, what: str, known: set[str] | None) -> dict[str, Any]:

@@ -20,7 +20,7 @@ import shutil
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -36,6 +36,7 @@ MAGIC = b"LLS1"
 FRAME = struct.Struct("<4sII")  # magic, length and checksum of the payload
 LENGTH = struct.Struct("<I")
 ARRAYS = ("embedding", "prototypes", "loss", "gap", "correct")
+MEMORY = "memory."  # before the names of the arrays that a loss remembers
 
 
 class RunError(OSError):
@@ -58,7 +59,8 @@ class Snapshot:
     gap: np.ndarray  # float32 [n], above zero the sample clears the margin
     correct: np.ndarray  # bool [n], the largest plain logit is the own class
     scalars: dict[str, float]
-    knobs: dict[str, float | str | bool]  # of the loss, as they were in force
+    knobs: dict[str, float | str | bool]  # of the loss, as they were in force (`losses.settings`)
+    memory: dict[str, np.ndarray] = field(default_factory=dict)  # what the loss remembers, but nothing [C d]
     weights: dict[str, np.ndarray] | None = None  # of the last snapshot only
 
 
@@ -287,18 +289,20 @@ class Run:
 
 def encode(snapshot: Snapshot, dtype: np.dtype) -> bytes:
     """A snapshot as a record, floating-point arrays stored as `dtype`."""
-    arrays = []
-    for name in ARRAYS:
-        array = getattr(snapshot, name)
-        arrays.append(np.ascontiguousarray(array, dtype=bool if name == "correct" else dtype))
+    named = {name: getattr(snapshot, name) for name in ARRAYS}
+    named |= {MEMORY + name: array for name, array in snapshot.memory.items()}
+    arrays = {
+        name: np.asarray(array, dtype=bool if array.dtype == bool else dtype, order="C")
+        for name, array in named.items()
+    }
     header = {
         "step": int(snapshot.step),
         "scalars": {name: float(value) for name, value in snapshot.scalars.items()},
         "knobs": snapshot.knobs,
-        "arrays": [[name, array.dtype.str, array.shape] for name, array in zip(ARRAYS, arrays, strict=True)],
+        "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
     }
     text = json.dumps(header).encode()
-    payload = b"".join([LENGTH.pack(len(text)), text, *(array.tobytes() for array in arrays)])
+    payload = b"".join([LENGTH.pack(len(text)), text, *(array.tobytes() for array in arrays.values())])
     return FRAME.pack(MAGIC, len(payload), zlib.crc32(payload)) + payload
 
 
@@ -326,7 +330,8 @@ def decode(header: dict[str, Any], data: bytes) -> Snapshot:
         array = np.frombuffer(data, dtype, count, start).reshape(shape)
         arrays[name] = array.astype(bool if dtype.kind == "b" else np.float32)
         start += count * dtype.itemsize
-    return Snapshot(step=header["step"], scalars=header["scalars"], knobs=header["knobs"], **arrays)
+    memory = {name.removeprefix(MEMORY): arrays.pop(name) for name in list(arrays) if name.startswith(MEMORY)}
+    return Snapshot(step=header["step"], scalars=header["scalars"], knobs=header["knobs"], memory=memory, **arrays)
 
 
 def replace(path: Path, write: Any) -> None:
@@ -383,5 +388,6 @@ def chosen(snapshot: Snapshot, keep: np.ndarray) -> Snapshot:
         prototypes=snapshot.prototypes,
         scalars=snapshot.scalars,
         knobs=snapshot.knobs,
+        memory=snapshot.memory,
         **arrays,
     )

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
-from losslab import ArcFace, CosFace, ElasticFace, NormFace, Softmax
+from losslab import ArcFace, CosFace, ElasticFace, Linear, NormFace, Softmax, losses
 
 
 @dataclass(frozen=True)
@@ -62,5 +62,33 @@ PRESETS = [
         "With a scale of 1 the softmax cannot decide even when every sample is perfect: the loss stops at a floor far "
         "above zero and classes stay wide.",
         {"loss": NormFace(scale=1), "dim": 3},
+    ),
+    Preset(
+        "A margin that grows",
+        "The margin starts at nothing and grows over 400 steps: the strips between the classes open while you watch. "
+        "Any knob can follow such a schedule.",
+        {"loss": ArcFace(scale=16, margin=Linear(0, 0.4, steps=400)), "dim": 3},
+    ),
+    Preset(
+        "A margin for each class",
+        "After each epoch KappaFace gives scattered and small classes a wider margin than tight and large ones: the "
+        "outlines part after the first epoch.",
+        {"loss": losses.starting("KappaFace"), "dim": 3},
+    ),
+    Preset(
+        "Pull without push",
+        "Center loss pulls each sample to the centre of its class and leaves the room between classes to softmax. "
+        "Choose **plane**: petals shrink to heaps.",
+        {"loss": losses.starting("CenterLoss"), "dim": 2},
+    ),
+    Preset(
+        "No prototypes at all",
+        "A triplet loss compares samples with one another only. What is drawn as a prototype is the mean of its class.",
+        {"loss": losses.starting("Triplet"), "dim": 3},
+    ),
+    Preset(
+        "Two prototypes each",
+        "With two prototypes a class may live in two places: watch which classes use the second.",
+        {"loss": losses.starting("SubCenterArcFace"), "dim": 3},
     ),
 ]

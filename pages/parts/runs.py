@@ -5,6 +5,7 @@ The run that is shown is named in the link (`run=`), nowhere else.
 
 import streamlit as st
 
+from losslab import losses
 from losslab.live.pool import LIVE
 from losslab.training import Recipe, Run, RunError
 
@@ -70,8 +71,8 @@ def steer() -> None:
         return
     try:
         loss = settings.chosen_loss(st.session_state.to_dict())
-        if type(loss) is type(Run(server.pool().path(run)).recipe.loss):
-            server.pool().change(run, vars(loss), server.visitor())
+        if losses.steerable(Run(server.pool().path(run)).recipe.loss, loss):
+            server.pool().change(run, losses.settings(loss), server.visitor())
     except (ValueError, PermissionError) as error:
         complain(error)
 

@@ -10,16 +10,12 @@ import streamlit as st
 from losslab import data, losses, models
 from losslab.catalogue import Knob, knobs
 from losslab.losses import Loss
+from losslab.schedules import Schedule
 from losslab.training import Recipe
-from losslab.training import starting as starting_loss
 
 DIMENSIONS = (2, 3)  # that the stage draws
+DEFAULTS = ("small", "paper")  # where knobs begin
 LONGEST = 120  # characters of a link that are repeated to the reader
-
-
-def starting(kind: type[Loss]) -> dict[str, Any]:
-    """The knobs with which the page offers a loss."""
-    return vars(starting_loss(kind))
 
 
 def widget(knob: Knob, value: Any, key: str, *, label: str = "", on_change: Callable | str = "rerun") -> Any:
@@ -39,40 +35,102 @@ def widget(knob: Knob, value: Any, key: str, *, label: str = "", on_change: Call
     return st.number_input(label, low, high, value, step, format="%g" if kind is float else None, **shared)
 
 
+def starting(values: dict[str, Any]) -> Loss:
+    """The loss that is chosen, with the knobs it is offered with."""
+    default = type(Recipe().loss).__name__
+    small = values.get("defaults", DEFAULTS[0]) == DEFAULTS[0]
+    return losses.starting(values.get("loss", default), values.get("base"), small=small)
+
+
 def chosen_loss(values: dict[str, Any]) -> Loss:
-    """The loss that the widgets' values in `values` describe."""
-    kind = losses.catalogue()[values["loss"]]
-    start = starting(kind)
-    return kind(**{name: values.get(name, start[name]) for name in start})
+    """The loss that the widgets' values in `values` describe. ValueError for a schedule that is none."""
+    start = starting(values)
+    loss = losses.turned(start, {name: values[name] for name in losses.settings(start) if name in values})
+    return losses.turned(loss, planned(values.get("schedules", "")))
+
+
+def planned(text: str) -> dict[str, str]:
+    """Schedules written as `margin = Linear(0, 0.3, 500); scale = ...`, by knob."""
+    pairs = [part.partition("=") for part in text.split(";") if part.strip()]
+    if any(not name.strip() or "(" not in value for name, _, value in pairs):
+        raise ValueError("Schedules are written like: margin = Linear(0, 0.3, 500); scale = Cosine(4, 16, 300).")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def loss_chosen() -> None:
     """Another loss starts with its own knobs: a margin of one is not a margin of the other."""
-    st.session_state.update(starting(losses.catalogue()[st.session_state.loss]))
+    st.session_state.pop("base", None)
+    knobs_reset()
+
+
+def knobs_reset() -> None:
+    """All knobs to those that the loss is offered with."""
+    st.session_state.knobs_fresh = losses.settings(starting(st.session_state.to_dict())) | {"schedules": ""}
+    st.session_state.update(st.session_state.knobs_fresh)
 
 
 def loss_panel(steer: Callable[[], None]) -> Loss:
     """Choose a loss and turn its knobs; `steer` is called when a knob was turned."""
-    catalogue = losses.catalogue()
+    st.session_state.update(st.session_state.pop("knobs_again", {}))
+    kinds = sorted(losses.catalogue().values(), key=lambda kind: losses.FAMILIES.index(kind.card.family))
+    names, rebuilt = [kind.__name__ for kind in kinds], [k.__name__ for k in kinds if k.card.reconstruction]
     default = type(Recipe().loss).__name__
     name = st.selectbox(
         "Loss",
-        list(catalogue),
-        index=list(catalogue).index(default),
+        names,
+        index=names.index(default),
         key="loss",
         bind="query-params",
         on_change=loss_chosen,
+        help=f"{' and '.join(rebuilt)} are reconstructions: their papers' formulas were not to be had.",
     )
-    kind = catalogue[name]
-    st.caption(kind.card.geometry)
-    start = starting(kind)
-    common = {k: v for k, v in knobs(kind).items() if not v.choices}
-    rare = {k: v for k, v in knobs(kind).items() if v.choices}
-    values = {k: widget(v, start[k], k, on_change=steer) for k, v in common.items()}
-    if rare:
-        with st.expander("Gradient and far side" if "beyond" in rare else "More"):
-            values |= {k: widget(v, start[k], k, on_change=steer) for k, v in rare.items()}
-    return kind(**values)
+    card = losses.kind(name).card
+    st.caption(f"**{card.title}**, {card.year}. {card.geometry}")
+    values = {"loss": name}
+    values["defaults"] = st.segmented_control(
+        "Knobs to begin with",
+        DEFAULTS,
+        default=DEFAULTS[0],
+        required=True,
+        key="defaults",
+        bind="query-params",
+        on_change=knobs_reset,
+        help=f"**small**: for a few classes in 2 or 3 dimensions. {losses.SMALL_SOURCE}\n\n"
+        f"**paper**: for thousands of classes in 512 dimensions. {card.source}",
+    )
+    if losses.wraps(losses.kind(name)):
+        start = losses.settings(losses.starting(name))["base"]
+        values["base"] = st.selectbox(
+            "Added to",
+            losses.bases(),
+            losses.bases().index(start),
+            key="base",
+            bind="query-params",
+            on_change=knobs_reset,
+            help=losses.knobs(losses.starting(name))["base"].help,
+        )
+    loss = starting(values)
+    start = losses.settings(loss)
+    offered = {name: knob for name, knob in losses.knobs(loss).items() if name != "base"}
+    often = {name: knob for name, knob in offered.items() if not knob.choices}
+    rare = {name: knob for name, knob in offered.items() if knob.choices}
+    values |= {name: widget(knob, start[name], name, on_change=steer) for name, knob in often.items()}
+    with st.expander("Variants and schedules"):
+        values |= {name: widget(knob, start[name], name, on_change=steer) for name, knob in rare.items()}
+        values["schedules"] = st.text_input(
+            "Schedules",
+            key="schedules",
+            bind="query-params",
+            placeholder="margin = Linear(0, 0.3, 500)",
+            help="Knobs that change with the step, in place of their sliders: Linear(from, to, steps), "
+            "Cosine(from, to, steps) or Decay(from, least, rate, power); several with semicolons between.",
+        )
+    fresh = st.session_state.pop("knobs_fresh", {})
+    if any(values[name] != value for name, value in fresh.items() if name in values):
+        # A slider with another range than before is new to Streamlit, and takes the page's first link for its value.
+        st.session_state.knobs_again = fresh
+        st.rerun()
+    return chosen_loss(values)
 
 
 def recipe(steer: Callable[[], None]) -> Recipe:
@@ -141,25 +199,29 @@ def open_link() -> list[str]:
         return st.session_state.link_problems
     said, problems = st.query_params.to_dict(), []
     catalogue, declared, default = losses.catalogue(), knobs(Recipe), Recipe()
-    name = said.get("loss", type(default.loss).__name__)
-    kind = catalogue.get(name, type(default.loss))
+    known = {"loss": catalogue, "base": losses.bases(), "defaults": DEFAULTS}
+    loss = starting({key: said[key] for key, there in known.items() if said.get(key) in there})
+    offered = {key: knob for key, knob in losses.knobs(loss).items() if key != "base"}
     sets = data.catalogue()
     names = sets.get(said.get("data"), sets[default.data]).names
     choices = {
         "loss": tuple(catalogue),
+        "base": losses.bases(),
+        "defaults": DEFAULTS,
         "data": tuple(sets),
         "model": tuple(models.catalogue()),
         "classes": names,
         "dim": tuple(map(str, DIMENSIONS)),
     }
     for key in said:
-        knob = (knobs(kind) | declared).get(key)
+        knob = (offered | declared).get(key)
         for text in st.query_params.get_all(key):
             if key in choices and text not in choices[key]:
                 problems.append(f"The link asks for {key} {quoted(text)}; there are {', '.join(choices[key])}.")
             elif knob and key not in choices:
                 try:
-                    knob.parse(text[:LONGEST])
+                    if isinstance(knob.parse(text[:LONGEST]), Schedule):
+                        raise ValueError(f"{key} is a schedule: write it as schedules={key}=...")
                 except ValueError as error:
                     problems.append(f"In the link, {quoted(str(error))} Another value is used instead.")
     st.session_state.link_problems = problems
@@ -179,7 +241,10 @@ def fill(values: dict[str, Any]) -> None:
     loss = values.get("loss", default.loss)
     state = plain | {k: v for k, v in values.items() if k not in ("loss", "classes")}
     state |= {"loss": type(loss).__name__, "classes": list(values.get("classes", default.classes))}
-    state |= {name: getattr(loss, name) for name in knobs(loss)}
+    knobs_of_loss = losses.settings(loss)
+    planned = {name: value for name, value in knobs_of_loss.items() if isinstance(value, Schedule)}
+    state |= knobs_of_loss | {name: value.ends[0] for name, value in planned.items()}
+    state["schedules"] = "; ".join(f"{name} = {value}" for name, value in planned.items())
     st.session_state.update(state)
 
 

@@ -1,13 +1,13 @@
 """The stage as a Streamlit component: one canvas that follows a run by itself. See losslab/stage for its code."""
 
-import dataclasses
 import math
 from collections.abc import Callable
 
 import streamlit as st
 import torch
 
-from losslab.catalogue import knobs
+from losslab import losses
+from losslab.head import head_for
 from losslab.losses import Loss
 
 # The browser loads the module from our own route once; only this line travels with every change of data.
@@ -20,6 +20,7 @@ export default async function (component) {
 }
 """,
 )
+CURVES = ("positive", "negative")
 POINTS = 129  # angles in a table of curves, 0 to 180 degrees
 DIALLED = 31  # margins at which the dial knows the curves; between them it interpolates
 
@@ -40,8 +41,8 @@ def stage(
             "base": f"/{base}" if base else "",
             "run": run,
             "replay": st.session_state.get("replay", 0),
-            "preview": curves(loss) | {"text": in_words(loss)} if loss and preview else None,
-            "dial": dial(loss) if loss else None,
+            "preview": curves(loss) | {"text": in_words(loss)} if loss and preview and drawable(loss) else None,
+            "dial": dial(loss) if loss and drawable(loss) else None,
         },
         on_dial_change=on_dial,
     )
@@ -53,31 +54,41 @@ def dialled(key: str = "playground") -> tuple[str, float]:
     return said["name"], said["value"]
 
 
+def drawable(loss: Loss) -> bool:
+    """Do the knobs alone say how wide the zones are, the same for every class?"""
+    return loss.pointwise and not loss.adapts
+
+
 def curves(loss: Loss) -> dict[str, list[float]]:
     """The loss's two curves as tables over 0 to 180 degrees."""
-    tables = loss.curves(torch.linspace(0, math.pi, POINTS, dtype=torch.float64))
-    return dict(zip(("positive", "negative"), ([round(v, 5) for v in table.tolist()] for table in tables), strict=True))
+    head = head_for(loss)(loss, 2, 2, seed=0).eval()
+    positive, negative = head.curves(torch.linspace(0, math.pi, POINTS, dtype=torch.float64))
+    return {
+        name: [round(v, 5) for v in table.tolist()] for name, table in zip(CURVES, (positive[0], negative), strict=True)
+    }
 
 
 def in_words(loss: Loss) -> str:
-    return f"{loss.card.title} margin {loss.margin:g}" if hasattr(loss, "margin") else loss.card.title
+    margin = losses.settings(loss).get("margin")
+    return f"{losses.title(loss)} margin {margin:g}" if isinstance(margin, float) else losses.title(loss)
 
 
 def dial(loss: Loss) -> dict | None:
     """The margin's range, its value, and the loss's curves at margins all over it; None for a loss without one."""
-    if "margin" not in knobs(loss):
-        return None
-    knob = knobs(loss)["margin"]
+    name = next((name for name in ("margin", "base_margin") if name in losses.knobs(loss)), None)
+    if name is None or not isinstance(value := losses.settings(loss)[name], float):
+        return None  # no margin, or one that a schedule moves
+    knob = losses.knobs(loss)[name]
     margins = torch.linspace(knob.low, knob.high, DIALLED).tolist()
-    tables = [curves(dataclasses.replace(loss, margin=min(margin, knob.high))) for margin in margins]
+    tables = [curves(losses.turned(loss, {name: min(margin, knob.high)})) for margin in margins]
     return {
-        "name": "margin",
-        "title": loss.card.title,
+        "name": name,
+        "title": losses.title(loss),
         "symbol": knob.symbol,
         "unit": knob.unit,
         "low": knob.low,
         "high": knob.high,
         "step": knob.step,
-        "value": loss.margin,
-        **{name: [table[name] for table in tables] for name in ("positive", "negative")},
+        "value": value,
+        **{each: [table[each] for table in tables] for each in CURVES},
     }
