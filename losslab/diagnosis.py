@@ -16,7 +16,7 @@ from .head import Head, PairHead, head_for
 from .losses import Angles, Loss, settings
 from .losses.kappaface import concentration
 
-FAINT = 0.01  # of the scale: a sample that pushes less is saturated
+FAINT = 0.01  # of the scale (of 1 where there is none): a sample that pushes less is saturated
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,7 +28,7 @@ class Diagnosis:
     gap: Tensor  # [b] above zero clears the margin
     correct: Tensor  # [b] bool, the largest plain logit is the own class's
     push: Tensor  # [b] length of −dL/du on the unit sphere
-    saturated: float  # share of the samples whose push is below a hundredth of the scale
+    saturated: float  # share of the samples whose push is below a hundredth of the scale, or of 1
     wrapped: float | None  # share whose angle with its margin is past 180°; None where no angle has a margin
     concentration: Tensor  # [C] κ of a von Mises–Fisher distribution; NaN for a class with fewer than two samples
     loss: float  # mean over the samples
@@ -46,7 +46,8 @@ class Diagnosis:
             f"the nearest other one is at {self.nearest.median().rad2deg().item():.0f}° (median).",
             f"{clear:.0%} clear the margin, {max(1 - clear - wrong, 0):.0%} are right but inside it, {wrong:.0%} are "
             "wrong.",
-            f"{self.saturated:.0%} are saturated: they push with less than {FAINT:.0%} of the scale.",
+            f"{self.saturated:.0%} are saturated: they push with less than "
+            + (f"{FAINT:g}." if self.scale is None else f"{FAINT:.0%} of the scale."),
         ]
         if self.wrapped is not None:
             said.append(f"{self.wrapped:.1%} are so far away that angle and margin pass 180° (see `beyond`).")

@@ -287,6 +287,23 @@ def test_the_link_restores_the_state(tab, server):
     assert other.page.get_by_role("radio", name="2", exact=True).is_checked()
 
 
+@pytest.mark.parametrize(
+    ("loss", "zones"),
+    [("KappaFace", True), ("SubCenterArcFace", True), ("InterFace", False), ("Triplet", True), ("IntraLoss", True)],
+)
+def test_every_kind_of_loss_trains_and_is_drawn(tab, server, loss, zones):
+    """A curve for each class, several prototypes, zones that no curve can tell, none learned, a wrapped loss."""
+    tab.open(f"{server.url}/?loss={loss}&epochs=2&per_class=100")
+    tab.train()
+    until(lambda: tab.stage("state") == "done", 60, "the end of the run")
+    run = Run(server.runs / tab.run())
+    until(lambda: tab.number("snapshots") == len(run), 20, "all snapshots")
+    assert tab.number("points") == len(run[0].loss)
+    assert tab.page.get_by_role("button", name="Margin zones").is_enabled() is zones
+    tab.page.get_by_text("Diagnosis of what is shown last").click()
+    tab.page.get_by_text("with random embeddings a fresh head starts at").wait_for()
+
+
 def test_a_killed_worker_is_reported_and_the_server_goes_on(tab, server):
     tab.open(f"{server.url}/?seed=7{LONG}")
     id = tab.train()

@@ -8,11 +8,14 @@ import sys
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 
 from losslab import ArcFace, CosFace, IntraLoss, Linear, cli, losses
 from losslab.catalogue import knobs
-from losslab.training import Recipe, Run, RunError
+from losslab.live.frames import encode
+from losslab.training import Recipe, Run, RunError, restore
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "mlp", "--per-class", "40", "--epochs", "1", "--probe", "40"]
@@ -64,6 +67,19 @@ def test_every_loss_starts_as_its_help_says(kind, capsys):
         assert f"(default: {cli.knob_text(losses.settings(start)[name])})" in said
     arguments = vars(cli.parsed(["train", "--loss", kind.__name__]))
     assert losses.settings(start).items() <= arguments.items()
+
+
+@pytest.mark.parametrize("name", losses.catalogue())
+def test_every_loss_learns_the_digits_and_can_be_drawn(name, tmp_path, capsys):
+    short = ["--epochs", "4", "--per-class", "60", "--probe", "100", "--batch", "30"]
+    code, said, _ = losslab("train", "--loss", name, *short, "--out", tmp_path, capsys=capsys)
+    assert code == 0 and "Test accuracy" in said
+    (run,) = runs(tmp_path)
+    assert run.status.state == "done" and np.isfinite(run.metrics()["loss"]).all()
+    assert run.metrics()["test_accuracy"][-1] > 0.2  # of ten classes, after half a second; P2SGrad is the lowest
+    assert all(encode(run, index) for index in range(len(run)))
+    model, head = restore(run)
+    assert torch.equal(head.prototypes, torch.from_numpy(run[-1].prototypes))
 
 
 def test_a_loss_around_another_takes_the_knobs_of_both(tmp_path, monkeypatch):

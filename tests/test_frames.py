@@ -108,7 +108,9 @@ def test_plain_softmax_says_that_it_weighs_the_length_of_prototypes(tmp_path):
 
 
 def test_classes_with_margins_of_their_own_have_curves_of_their_own(tmp_path):
-    loss, memory = KappaFace(scale=16, margin=0.5), {"psi": np.float32([0.2, 0.8])}
+    loss = KappaFace(scale=16, margin=0.5)
+    begun = PrototypeHead(loss, 3, 2).memory.state_dict()
+    memory = {name: value.numpy() for name, value in begun.items()} | {"psi": np.float32([0.2, 0.8])}
     snapshot = moment(knobs=losses.settings(loss), memory=memory)
     frame = decode(encode(write(tmp_path / "run", [snapshot], Recipe(loss=loss, classes=(3, 5))), 0))
     angle = torch.linspace(0, math.pi, 257)

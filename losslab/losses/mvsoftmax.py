@@ -24,7 +24,7 @@ class MVSoftmax(SoftmaxLoss):
         use="To mine hard classes without choosing them by hand.",
         hazard="A hard logit can pass s: up to s(1 + 2τ).",
         source="m = 0.35, τ = 0.2, s = 32 from the authors' code (arc: m = 0.5 with the easy margin).",
-        toy={"scale": 16.0, "margin": 0.2},
+        toy={"scale": 16.0, "margin": 0.1},
     )
     pointwise = False  # whether a class is hard depends on where the own one is
     scale: float = scale_knob(32)

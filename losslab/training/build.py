@@ -55,13 +55,12 @@ def restore(run: Run) -> tuple[nn.Module, Head]:
 
 
 def head_at(recipe: Recipe, snapshot: Snapshot) -> Head:
-    """The head as it stood at a snapshot, in `eval`: its loss with the knobs in force, its prototypes, and of its
-    memory what a snapshot keeps."""
+    """The head as it stood at a snapshot, in `eval`: its loss with the knobs in force, its prototypes and memory."""
     loss = losses.turned(recipe.loss, snapshot.knobs)
     head = head_for(loss)(loss, snapshot.prototypes.shape[1], len(recipe.classes), seed=0).eval()
     with torch.no_grad():
         head.prototypes.copy_(torch.from_numpy(snapshot.prototypes))
-    head.memory.load_state_dict({name: torch.from_numpy(v) for name, v in snapshot.memory.items()}, strict=False)
+    head.memory.load_state_dict({name: torch.from_numpy(v) for name, v in snapshot.memory.items()})
     return head
 
 

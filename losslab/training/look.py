@@ -51,7 +51,7 @@ class Looker:
             correct=correct.cpu().numpy(),
             scalars=scalars,
             knobs={name: number(value, int(self.head.step)) for name, value in losses.settings(self.head.loss).items()},
-            memory=self._memory(),
+            memory={name: value.cpu().numpy().copy() for name, value in self.head.memory.state_dict().items()},
             weights=self._weights() if last else None,
         )
 
@@ -72,11 +72,6 @@ class Looker:
         for first in range(parts):
             loss[first::parts] = self.head(embedding[first::parts], self.labels[first::parts])
         return loss
-
-    def _memory(self) -> dict[str, np.ndarray]:
-        """What the loss remembers of each class or of all: not what is as large as the prototypes."""
-        kept = self.head.memory.state_dict()
-        return {name: value.cpu().numpy().copy() for name, value in kept.items() if value.ndim < 2}
 
     def _weights(self) -> dict[str, np.ndarray]:
         parts = {"model": self.model, "head": self.head}

@@ -60,7 +60,7 @@ class Snapshot:
     correct: np.ndarray  # bool [n], the largest plain logit is the own class
     scalars: dict[str, float]
     knobs: dict[str, float | str | bool]  # of the loss, as they were in force (`losses.settings`)
-    memory: dict[str, np.ndarray] = field(default_factory=dict)  # what the loss remembers, but nothing [C d]
+    memory: dict[str, np.ndarray] = field(default_factory=dict)  # what the loss keeps, by name
     weights: dict[str, np.ndarray] | None = None  # of the last snapshot only
 
 

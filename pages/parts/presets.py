@@ -41,7 +41,7 @@ PRESETS = [
         {"loss": ArcFace(scale=16, margin=0.3), "dim": 3},
     ),
     Preset(
-        "CosFace: a different strip",
+        "CosFace",
         "CosFace takes the margin from the cosine, not from the angle: the strip is not equally wide everywhere. "
         "Compare its outlines with ArcFace's.",
         {"loss": CosFace(scale=16, margin=0.2), "dim": 3},
@@ -52,7 +52,7 @@ PRESETS = [
         {"loss": ElasticFace(scale=16, margin=0.3, spread=0.1), "dim": 3},
     ),
     Preset(
-        "Margin too large: collapse",
+        "Margin too large",
         "Ten classes with a margin of 1.2 rad (69°) do not fit on a circle. Most have no direction left that clears "
         "the margin, their arcs are gone, and classes end up on top of one another.",
         {"loss": ArcFace(scale=16, margin=1.2), "dim": 2},
@@ -64,13 +64,13 @@ PRESETS = [
         {"loss": NormFace(scale=1), "dim": 3},
     ),
     Preset(
-        "A margin that grows",
+        "Growing margin",
         "The margin starts at nothing and grows over 400 steps: the strips between the classes open while you watch. "
         "Any knob can follow such a schedule.",
         {"loss": ArcFace(scale=16, margin=Linear(0, 0.4, steps=400)), "dim": 3},
     ),
     Preset(
-        "A margin for each class",
+        "Margins by class",
         "After each epoch KappaFace gives scattered and small classes a wider margin than tight and large ones: the "
         "outlines part after the first epoch.",
         {"loss": losses.starting("KappaFace"), "dim": 3},
@@ -82,7 +82,7 @@ PRESETS = [
         {"loss": losses.starting("CenterLoss"), "dim": 2},
     ),
     Preset(
-        "No prototypes at all",
+        "No prototypes",
         "A triplet loss compares samples with one another only. What is drawn as a prototype is the mean of its class.",
         {"loss": losses.starting("Triplet"), "dim": 3},
     ),
