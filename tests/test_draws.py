@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from losslab.draws import MASK, bell, mixed, normal
+from losslab.losses.draws import MASK, bell, mixed, normal
 
 
 def draw(seed=0, step=0, count=100_000, dtype=torch.float64):

@@ -33,11 +33,10 @@ from losslab import (
     SphereFaceR,
     SubCenterArcFace,
     UniTSFace,
-    draws,
 )
 from losslab.catalogue import knobs
 from losslab.geometry import angle
-from losslab.losses import CODES, FAMILIES, Angles, Term, catalogue, make, turned
+from losslab.losses import CODES, FAMILIES, Angles, Term, catalogue, draws, make, turned
 
 near = torch.testing.assert_close
 every = pytest.mark.parametrize("loss", variants(), ids=name)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from losslab import draws
 from losslab.catalogue import check_knobs, knob, knobs
 from losslab.schedules import Schedule
+
+from . import draws
 
 
 @dataclass(frozen=True)

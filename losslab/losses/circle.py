@@ -73,11 +73,7 @@ class CirclePair(PairLoss):
     scale: float = sharpness_knob()
     margin: float = relax_knob()
 
-    def positive(self, a: Angles) -> Tensor:
-        return own(a.target, self.margin)
-
-    def negative(self, a: Angles) -> Tensor:
-        return other(a.cosine, self.margin)
+    positive, negative = Circle.positive, Circle.negative
 
     def pairs(self, p: Pairs) -> Tensor:
         floor = torch.finfo(p.cosine.dtype).min / 4  # the sum of two must not overflow

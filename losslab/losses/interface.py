@@ -53,8 +53,8 @@ class InterFace(SoftmaxLoss):
         own, phi = angle(a.target)[:, None], torch.full_like(a.cosine, math.pi / 2)
         if self.mode != "cc":
             phi = angle(a.between()).clamp(min=0.01)
-        q = phi if self.mode == "dd" else 1
-        return self.reach * (torch.exp(-self.middle / q * torch.ones_like(phi)) - torch.exp(-own / phi))
+        q = phi if self.mode == "dd" else torch.ones_like(phi)
+        return self.reach * (torch.exp(-self.middle / q) - torch.exp(-own / phi))
 
     def positive(self, a: Angles) -> Tensor:
         return add_angle(a.target, self.margin, self.beyond)

@@ -55,29 +55,13 @@ class Term(Loss):
     def end_epoch(self, memory: Any) -> None:
         self.base.end_epoch(memory.base)
 
-    @property
-    def weighs_length(self) -> bool:
-        return self.base.weighs_length
-
-    @property
-    def weighs_norm(self) -> bool:
-        return self.base.weighs_norm
-
-    @property
-    def pointwise(self) -> bool:
-        return self.base.pointwise
-
-    @property
-    def adapts(self) -> bool:
-        return self.base.adapts
-
-    @property
-    def subcentres(self) -> int:
-        return self.base.subcentres
-
-    @property
-    def gradient(self) -> str:
-        return self.base.gradient
+    # What the base is, the sum is.
+    weighs_length = property(lambda self: self.base.weighs_length)
+    weighs_norm = property(lambda self: self.base.weighs_norm)
+    pointwise = property(lambda self: self.base.pointwise)
+    adapts = property(lambda self: self.base.adapts)
+    subcentres = property(lambda self: self.base.subcentres)
+    gradient = property(lambda self: self.base.gradient)
 
 
 def inner(a: Angles) -> Angles:
