@@ -7,6 +7,7 @@ browser session (the first branch).
 from pathlib import Path
 
 import streamlit as st
+from streamlit.runtime.pages_manager import PagesManager
 from streamlit.runtime.scriptrunner import get_script_run_ctx
 
 from pages.parts import server
@@ -26,5 +27,8 @@ if get_script_run_ctx(suppress_warning=True):
         [st.Page(path, title=path.stem.split("_", 1)[1].replace("_", " ").capitalize()) for path in found]
     ).run()
 else:
+    # Streamlit has a use of its own for a folder called pages, until a first visitor has come by `st.navigation`: were
+    # that visitor's link to another page than the first, the page would open without this frame.
+    PagesManager.uses_pages_directory = False
     server.start()
     app = st.App(__file__, routes=server.routes(), lifespan=server.lifespan, middleware=server.middleware())
