@@ -202,3 +202,18 @@ def test_a_link_to_the_library_opens_it_in_the_frame_of_the_app(tmp_path):
             browser.close()
     finally:
         served.kill()
+
+
+def test_the_run_on_the_stage_is_there_again_after_a_look_into_the_library(app):
+    playground, library = (str(server.ROOT / "pages" / name) for name in ("1_playground.py", "2_library.py"))
+    app.switch_page(playground).run()
+    app.query_params["run"] = "arcface-circle"
+    app.run()
+    app.query_params.clear()  # as Streamlit's menu does
+    app.switch_page(library).run()
+    app.switch_page(playground).run()
+    assert app.query_params["run"] == "arcface-circle"
+    app.button(key="reset").click().run()
+    app.switch_page(library).run()
+    app.switch_page(playground).run()
+    assert "run" not in app.query_params and not app.exception

@@ -38,7 +38,7 @@ class Circle(SoftmaxLoss):
         formula=r"\gamma[1+m-\cos\theta_y]_+(\cos\theta_y-(1-m))",
         geometry="In the plane of own and other cosine the boundary is a circle around (1, 0) instead of a line.",
         use="Where own and other cosines should each reach a target, not only differ.",
-        hazard="Logits reach γ(1 + m)·2, so γ = 256 needs float32.",
+        hazard="The own logit falls to −γ(4 − m²), about −1000 for γ = 256: that needs float32.",
         source="γ = 256, m = 0.25 from the paper's experiments on faces.",
         toy={"scale": 32.0, "margin": 0.25},
     )

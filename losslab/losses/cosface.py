@@ -19,7 +19,8 @@ class CosFace(SoftmaxLoss):
         geometry="The strip between two classes has a constant width in cosine: in degrees it is wide near the "
         "prototypes and narrow between them.",
         use="As the safest margin: there is no angle in it to go wrong.",
-        hazard="In two dimensions m above 1 − cos(2π/C) asks for more room than a circle has: 0.19 for ten classes.",
+        hazard="On a circle m above 1 − cos(2π/C), 0.19 for ten classes, asks for more room than there is: "
+        "the small 0.2 is for the sphere.",
         source="s = 64 and m = 0.35, as most codes have it (AM-Softmax on CASIA-WebFace: s = 30).",
         toy={"scale": 16.0, "margin": 0.2},
     )

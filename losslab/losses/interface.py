@@ -40,9 +40,7 @@ class InterFace(SoftmaxLoss):
     scale: float = scale_knob()
     margin: float = angle_knob()
     reach: float = knob(0.1, 0, 1, step=0.01, symbol="α", unit="rad", help="Size of the margins to the other classes.")
-    middle: float = knob(
-        math.pi / 18, 0, 1.5, step=0.005, symbol="μ", help="Where those margins change sign: nearer relaxes."
-    )
+    middle: float = knob(math.pi / 18, 0, 1.5, step=0.005, symbol="μ", help="Where they change sign (rad in mode dd).")
     mode: str = knob("dd", choices=("cc", "dc", "dd"), help="Is φ, and is the threshold, constant or dynamic?")
     gradient: str = gradient_knob()
     beyond: str = beyond_knob("raw")

@@ -34,7 +34,7 @@ class IntraLoss(Term):
         "stretched.",
         use="Added to a margin loss whose classes stay stretched away from their neighbours.",
         hazard="ArcFace's authors tried the variant `angle` and it did not help; call a result “reconstruction”.",
-        source="The variants and λ between 0.01 and 0.5 (at s = 64) are ours.",
+        source="All but the variant `angle` is ours, as is λ, between 0.01 and 0.5 at s = 64.",
         toy={"base_scale": 16.0, "base_margin": 0.3, "weight": 0.1},
         reconstruction=True,
     )

@@ -13,7 +13,7 @@ from .margins import add_angle, beyond_knob
 
 
 class KappaFace(SoftmaxLoss):
-    """s·cos(θ_y + m₀ψ_y), where ψ is worked out at the end of each epoch (`head.end_epoch()`) and is 1 in the first:
+    """s·cos(θ_y + mψ_y), where ψ is worked out at the end of each epoch (`head.end_epoch()`) and is 1 in the first:
 
         κ_c = r(d − r²)/(1 − r²)     concentration, from the length r of the mean of the class's unit embeddings
         w_κ = 1 − sigmoid(T·κ̃_c)     κ̃: standardised over classes;  large where a class is scattered
@@ -32,11 +32,11 @@ class KappaFace(SoftmaxLoss):
         year=2022,
         paper="arXiv:2201.07394",
         family="Margins that adapt",
-        formula=r"s\cos(\theta_y+m_0\psi_y),\quad \psi_c=\gamma w_\kappa(c)+(1-\gamma)w_n(c)",
+        formula=r"s\cos(\theta_y+m\psi_y),\quad \psi_c=\gamma w_\kappa(c)+(1-\gamma)w_n(c)",
         geometry="Scattered and small classes get wide empty strips, tight and large ones narrow ones.",
         use="With long-tailed data: few images of many people.",
-        hazard="It needs to be told of epochs: without `head.end_epoch()` all margins stay m₀.",
-        source="m₀ = 0.8, T = 0.4, γ = 0.7, s = 64, from the authors' shipped configuration, which only makes sense "
+        hazard="It needs to be told of epochs: without `head.end_epoch()` all margins stay m.",
+        source="m = 0.8, T = 0.4, γ = 0.7, s = 64, from the authors' shipped configuration, which only makes sense "
         "with their code's mix.",
         toy={"scale": 16.0, "margin": 0.5},
     )

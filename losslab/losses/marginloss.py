@@ -28,7 +28,8 @@ class MarginLoss(Term):
         year=2018,
         paper="IEEE Signal Processing Letters 25(2):308",
         family="Terms added to any loss",
-        formula=r"L_{\text{base}}+\tfrac\lambda2\sum_{j\ne y}\big[m+\lVert x-c_y\rVert^2-\lVert x-c_j\rVert^2\big]_+",
+        formula=r"\sigma L_{\text{base}}+\tfrac\lambda2\sum_{j\ne y}"
+        r"\big[m+\lVert x-c_y\rVert^2-\lVert x-c_j\rVert^2\big]_+",
         geometry="In the plane, not on the sphere: the own centre must be nearer than every other by a margin, and "
         "only samples that fail this are moved.",
         use="To see a margin between Euclidean distances: in two dimensions, without normalising.",

@@ -19,7 +19,7 @@ class MVSoftmax(SoftmaxLoss):
         year=2020,
         paper="arXiv:1912.00833",
         family="Other classes too",
-        formula=r"s\big((1+\tau)\cos\theta_j+\tau\big)\ \text{where}\ \cos\theta_j>\cos(\theta_y+m)",
+        formula=r"s\big((1+\tau)\cos\theta_j+\tau\big)\ \text{where}\ \cos\theta_j>\cos\theta_y-m",
         geometry="Inside the margin, the class that is in the way pushes harder; outside nothing changes.",
         use="To mine hard classes without choosing them by hand.",
         hazard="A hard logit can pass s: up to s(1 + 2τ).",

@@ -12,7 +12,7 @@ class P2SGrad(Loss):
         title="P2SGrad",
         year=2019,
         paper="arXiv:1905.02479",
-        family="One threshold for all",
+        family="No margin",
         formula=r"\tfrac12\sum_j(\cos\theta_j-\mathbb 1_{j=y})^2",
         geometry="Own samples are pulled onto their prototype, all others to a right angle from it: nothing saturates.",
         use="To have no scale and no margin to choose.",

@@ -19,7 +19,7 @@ class RangeLoss(Term):
         year=2017,
         paper="arXiv:1611.08976",
         family="Terms added to any loss",
-        formula=r"L_{\text{base}}+\alpha\sum_c\frac{k}{\sum_{r\le k}1/D_r}+\beta\,[M-D_{\min}]_+",
+        formula=r"L_{\text{base}}+\lambda\big(\alpha\sum_c\frac{k}{\sum_{r\le k}1/D_r}+\beta\,[M-D_{\min}]_+\big)",
         geometry="Only the outermost samples of a class are pulled in, and only the two nearest classes pushed apart.",
         use="With long-tailed data, where means of few samples say little.",
         hazard="It needs several images of a class in the batch, and depends on how batches are made.",

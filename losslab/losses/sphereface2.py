@@ -25,7 +25,8 @@ class SphereFace2(Loss):
         geometry="Around every prototype the same cap: inside is own, outside is not, whatever the neighbours do.",
         use="Where verification with one threshold is what counts, and with noisy labels.",
         hazard="Without its own first threshold b everything becomes a no: there are C − 1 of them to each yes.",
-        source="α = 0.7, r = 40, m = 0.4, q = 3, w = 50, as the authors' code constructs it.",
+        source="α = 0.7, r = 40, m = 0.4, q = 3, w = 50, as the authors' code constructs it; it takes the plain "
+        "cosine's slope, this the derivative.",
         toy={"scale": 16.0, "margin": 0.2},
     )
     scale: float = knob(40.0, 1, 128, step=1, symbol="r", help="How sharply the threshold decides.")

@@ -77,8 +77,16 @@ def steer() -> None:
         complain(error)
 
 
+def come_back() -> None:
+    """From another page the link comes without its run: go on with the one that was shown here last."""
+    if "run" not in st.query_params and st.session_state.get("left"):
+        st.query_params["run"] = st.session_state.left
+    st.session_state.left = st.query_params.get("run")
+
+
 def reset() -> None:
     """Back to the recording; a run of this visitor that is going on is let go."""
+    st.session_state.left = None
     if live(run := st.query_params.pop("run", "")):
         command("stop", run)
     st.session_state.preset = None
