@@ -34,7 +34,7 @@ st.pills(
     wrap=True,
 )
 if sentences := [*problems, *filter(None, [problem, st.session_state.pop("complaint", "")])]:
-    st.warning("\n\n".join(sentences))
+    st.warning("\n\n".join(dict.fromkeys(sentences)))  # a bad schedule is said twice
 if recipe and not data.catalogue()[recipe.data].available():
     settings.get_data(recipe.data)
     recipe = None

@@ -203,3 +203,26 @@ def test_a_trained_network_comes_back_from_its_run(tmp_path, model):
     np.testing.assert_allclose(embedding.numpy(), snapshot.embedding, atol=1e-5)
     np.testing.assert_allclose(loss.numpy(), snapshot.loss, atol=1e-4)
     assert head.loss.margin == 0.1
+
+
+def test_a_schedule_sent_into_a_training_moves_its_knob_with_the_steps():
+    training = train(small(loss=ArcFace(scale=16, margin=0.1)))
+    next(training)
+    snapshots = [training.send({"margin": "Linear(0, 0.3, 3)"}), *training]
+    assert [s.knobs["margin"] for s in snapshots] == pytest.approx([min(s.step / 3, 1) * 0.3 for s in snapshots])
+
+
+def test_a_knob_that_shapes_what_is_learned_is_refused_in_the_middle():
+    training = train(small(loss=losses.starting("CenterLoss")))
+    next(training)
+    with pytest.raises(ValueError, match="base cannot change while a training goes on"):
+        training.send({"base": "ArcFace"})
+
+
+def test_a_network_that_breaks_is_a_training_that_diverged(monkeypatch):
+    training = train(small(dim=3, model="tiny"))
+    next(training)
+    broken = "losslab.models.tiny.Tiny.forward"
+    monkeypatch.setattr(broken, lambda self, images: torch.full((len(images), 3), math.nan, requires_grad=True))
+    with pytest.raises(Diverged, match="stopped being a finite number at step 1"):
+        list(training)

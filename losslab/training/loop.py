@@ -81,7 +81,9 @@ def train(
         0,
     )  # the step of the last snapshot, the epoch after which the test part was last looked at
     sums = torch.zeros(2, device=device)  # loss and right answers since then
-    changes = yield looker.snapshot(0, {"test_accuracy": looker.test_accuracy(), "epoch": 0.0, "rate": 0.0})
+    with finite(0, recipe):
+        first = looker.snapshot(0, {"test_accuracy": looker.test_accuracy(), "epoch": 0.0, "rate": 0.0})
+    changes = yield first
 
     for step, (images, labels) in enumerate(batches(recipe, training), start=1):
         if changes:

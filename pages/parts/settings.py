@@ -121,6 +121,7 @@ def loss_panel(steer: Callable[[], None]) -> Loss:
             "Schedules",
             key="schedules",
             bind="query-params",
+            on_change=steer,
             placeholder="margin = Linear(0, 0.3, 500)",
             help="Knobs that change with the step, in place of their sliders: Linear(from, to, steps), "
             "Cosine(from, to, steps) or Decay(from, least, rate, power); several with semicolons between.",
