@@ -40,6 +40,8 @@ LEFT_OUT = """
 - **SphereFace2's variants A and M,** with their margins on the angle. [SphereFace2](SphereFace2.md) is variant C, with
   the margin on the cosine.
 - **AdaptiveFace,** whose margins are learned, one a class: the paper was not to be had, only a port of it.
+- **`beyond` for [QAMFace](QAMFace.md) and [Li-ArcFace](LiArcFace.md).** They add a margin to the angle but take no
+  cosine of the sum: their curves go on falling past 180°, so there is nothing to settle.
 - **Losses that share a name with Margin Loss:** the margin loss of capsule networks, that of distance-weighted
   sampling, Minimum Margin Loss and Marginal Loss are others than [this one](MarginLoss.md).
 - **Slips of released codes,** such as margins looked up by the label within one process, prototypes looked up in a
