@@ -48,19 +48,24 @@ class IntraLoss(Term):
 
     def __call__(self, a: Angles) -> Tensor:
         loss = self.base(inner(a))
+        if self.variant in ("plain", "angle"):
+            return loss + self.weight * self.pull(a)
+        # Most bases are that softmax and nothing else: then it is known already.
+        bare = type(self.base).__call__ is SoftmaxLoss.__call__
+        doubt = loss if bare else surprise(self.base, inner(a))
         if self.variant == "ring":
             positive = straight(self.positive(a), self.plain(a), self.gradient)
             away = self.radius(a) * (self.virtual(a) - positive)
             share = self.weight * torch.ones_like(loss)
             # One more exponential in the base's sum S: log(S + r) − log S.
-            return loss + F.softplus(share.log() + away - surprise(self.base, inner(a)), threshold=40)
-        return loss + self.weight * self.pull(a)
+            return loss + F.softplus(share.log() + away - doubt, threshold=40)
+        return loss + self.weight * torch.exp(-doubt.detach()) * self.pull(a)
 
     def pull(self, a: Angles) -> Tensor:
+        """[b] what draws to the own prototype, from all sides alike."""
         if self.variant == "angle":
             return angle(a.target) / math.pi
-        chord = self.radius(a).detach() * (1 - a.target)
-        return chord * torch.exp(-surprise(self.base, inner(a)).detach()) if self.variant == "confident" else chord
+        return self.radius(a).detach() * (1 - a.target)
 
     def virtual(self, a: Angles) -> Tensor:
         """[b] cosine to the nearest place on the ring, cos(ρ − θ_y)."""
