@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import streamlit as st
 import torch
@@ -59,8 +60,9 @@ def drawable(loss: Loss) -> bool:
     return loss.pointwise and not loss.adapts
 
 
+@lru_cache(maxsize=1024)
 def curves(loss: Loss) -> dict[str, list[float]]:
-    """The loss's two curves as tables over 0 to 180 degrees."""
+    """The loss's two curves as tables over 0 to 180 degrees. Kept: the dial asks for the same ones at every rerun."""
     head = head_for(loss)(loss, 2, 2, seed=0).eval()
     positive, negative = head.curves(torch.linspace(0, math.pi, POINTS, dtype=torch.float64))
     return {
