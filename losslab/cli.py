@@ -6,6 +6,7 @@ one sentence and exit code 2.
 
 import argparse
 import os
+import re
 import secrets
 import sys
 from collections.abc import Sequence
@@ -21,15 +22,8 @@ from losslab.data import DataError, Dataset
 from losslab.losses import Loss
 from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
 
-WHAT = (
-    "data",
-    "classes",
-    "per_class",
-    "model",
-    "dim",
-)  # flags about what is trained; the others are about how
-
-
+# Flags about what is trained; the others are about how.
+WHAT = ("data", "classes", "per_class", "imbalance", "noise", "model", "dim")
 PRESETS = ("small", "paper")  # where knobs begin
 
 
@@ -140,6 +134,15 @@ def add_training(parser: Parser, loss: Loss) -> None:
     how = parser.add_argument_group("how to train")
     for name, knob in knobs(Recipe).items():
         add_flag(what if name in WHAT else how, knob, getattr(default, name))
+    how.add_argument(
+        "--later",
+        action="append",
+        type=later,
+        default=[],
+        metavar='"STEP LOSS"',
+        help='From a step on, another loss, as in --later "200 CosFace(margin=0.3)"; knobs that it does not name are '
+        "its paper's. May be given several times, steps rising.",
+    )
     where = parser.add_argument_group("where")
     where.add_argument(
         "--out",
@@ -191,11 +194,22 @@ def value(knob: Knob, text: str) -> Any:
         raise argparse.ArgumentTypeError(sentence) from None
 
 
+def later(text: str) -> tuple[int, Loss]:
+    """What `--later` says: after which step, and with which loss training goes on."""
+    said = re.fullmatch(r"\s*(\d{1,9})\s+(.+)", text, re.DOTALL)
+    try:
+        if not said:
+            raise ValueError(f'later is {text[:80]!r}, but it must be such as "200 CosFace(margin=0.3)".')
+        return int(said[1]), losses.read(said[2])
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
 def do_train(arguments: argparse.Namespace) -> int:
     """Train, keeping every snapshot whatever happens."""
     chosen = vars(arguments)
     loss = losses.turned(arguments.kind, {name: chosen[name] for name in losses.knobs(arguments.kind)})
-    recipe = Recipe(loss=loss, **{name: chosen[name] for name in knobs(Recipe)})
+    recipe = Recipe(loss=loss, later=tuple(arguments.later), **{name: chosen[name] for name in knobs(Recipe)})
     id = f"{type(loss).__name__.lower()}-{recipe.dim}d-{secrets.token_hex(4)}"
     path = arguments.out / id
     shown = probe(recipe, arguments.folder)

@@ -7,8 +7,7 @@ import torch
 
 from losslab import data, diagnose, losses
 from losslab.live.pool import LIVE
-from losslab.schedules import Schedule
-from losslab.training import head_at
+from losslab.training import head_at, in_force
 from pages.parts import presets, runs, server, settings
 from pages.parts.stage import stage
 
@@ -97,10 +96,7 @@ else:
 
 def differs() -> bool:
     """Is the loss of the sidebar another than the one that made the picture?"""
-    asked = run.recipe.loss
-    if not len(run) or any(isinstance(value, Schedule) for value in losses.settings(asked).values()):
-        return recipe.loss != asked
-    return recipe.loss != losses.turned(asked, run[-1].knobs)
+    return recipe.loss != (in_force(run.recipe, run[-1]) if len(run) else run.recipe.loss)
 
 
 stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=runs.dial_set)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from losslab import ArcFace, CosFace, IntraLoss, Linear, cli, losses
+from losslab import ArcFace, CosFace, IntraLoss, Linear, Softmax, cli, losses
 from losslab.catalogue import knobs
 from losslab.live.frames import encode
 from losslab.training import Recipe, Run, RunError, restore
@@ -98,6 +98,15 @@ def test_the_knobs_of_the_papers_are_one_flag_away(tmp_path, monkeypatch):
     assert asked == [CosFace(scale=64, margin=Linear(0, 0.35, 100))]
 
 
+def test_later_losses_long_tails_and_noise_are_flags(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(cli, "follow", lambda recipe, *_: asked.append(recipe) or 0)
+    later = ["--later", "20 cosface(margin=Linear(0, 0.3, 100))", "--later", " 30  Softmax"]
+    assert cli.main(["train", "--imbalance", "20", "--noise", "0.1", *later, "--out", str(tmp_path)]) == 0
+    changes = ((20, CosFace(margin=Linear(0, 0.3, 100))), (30, Softmax()))
+    assert asked == [Recipe(later=changes, imbalance=20, noise=0.1)] == [run.recipe for run in runs(tmp_path)]
+
+
 def test_every_knob_of_a_recipe_is_a_flag(capsys):
     _, said, _ = losslab("train", "--help", capsys=capsys)
     assert all(f"--{name.replace('_', '-')} " in said for name in knobs(Recipe))
@@ -116,6 +125,17 @@ MISTAKES = [
     (["train", "--classes", "0,x"], "classes is '0,x', but"),
     (["train", "--classes", "0,77"], "numbers from 0 to 9"),
     (["train", "--classes", "5"], "at least two classes"),
+    (["train", "--noise", "2"], "^noise is 2, but it must be from 0 to 0.8."),
+    (["train", "--imbalance", "0"], "^imbalance is 0, but it must be from 1 to 100."),
+    (["train", "--rate", "Linear(0.1, 1, 5)"], "^rate is Linear.* only the knobs of a loss"),
+    (["train", "--later", "CosFace"], """^later is 'CosFace', but it must be such as "200 CosFace"""),
+    (["train", "--later", "200"], "^later is '200', but"),
+    (["train", "--later", "99999999999 CosFace"], "^later is '99999999999 CosFace', but"),
+    (["train", "--later", "200 CosFaze"], "^There is no loss called 'CosFaze'"),
+    (["train", "--later", "200 CosFace(0.3)"], "^'CosFace.0.3.' is no loss"),
+    (["train", "--later", "0 CosFace"], r"^The steps of later are \[0\]"),
+    (["train", "--later", "9 CosFace", "--later", "8 CosFace"], "that rise"),
+    (["train", "--later", "9000 CosFace"], "^A later loss would begin after step 9000, but"),
     (["train", "--marg", "0.3"], "no '--marg' here"),
     (["bake"], "'bake'"),
     ([], "required"),

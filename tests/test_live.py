@@ -14,8 +14,8 @@ import pytest
 from losslab.data import DataError
 from losslab.live import worker
 from losslab.live.pool import Pool
-from losslab.losses import ArcFace
-from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, probe
+from losslab.losses import ArcFace, CosFace, Softmax
+from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, in_force, probe, restore
 
 ROOT = Path(__file__).parents[1]
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX signals")
@@ -133,13 +133,52 @@ def test_who_starts_another_run_lets_go_of_all_earlier_ones_that_nobody_else_hol
     waiting = pool.submit(long(32), "ann")
     other = pool.submit(long(33), "bob")
     last = pool.submit(long(34), "ann")
-    pool.keep_only(last, "ann")
+    pool.keep([last], "ann")
     assert state(pool, waiting) == "stopped" and "another run" in pool.status(waiting).reason
     assert state(pool, shared) == "running" and not pool.holds(shared, "ann")
     assert state(pool, other) == state(pool, last) == "queued"
-    pool.keep_only(other, "bob")
+    pool.keep([other], "bob")
     wait_for(lambda: state(pool, shared) == "stopped")
     pool.stop(other, "bob"), pool.stop(last, "ann")
+
+
+def test_several_runs_of_one_visitor_are_kept_and_trained_in_the_order_they_were_asked_for(pool, running):
+    running(41, "bob")
+    left = pool.submit(long(42), "ann")
+    pair = [pool.submit(long(43), "ann"), pool.submit(long(44), "ann")]
+    pool.keep(pair, "ann")
+    assert state(pool, left) == "stopped"
+    assert [pool.status(id).queue for id in pair] == [1, 2]
+    pool.keep([], "ann")
+    assert [state(pool, id) for id in pair] == ["stopped", "stopped"]
+
+
+def test_a_later_loss_takes_its_own_knobs_and_those_of_the_loss_before_turn_nothing(pool):
+    late = CosFace(scale=16, margin=0.2)
+    id = pool.submit(long(45, later=((2, Softmax()), (40, late))), "ann")
+    assert pool.loss(id) == long(45).loss and pool.loss("nothing") is None
+    wait_for(lambda: pool.loss(id) == late)
+    pool.change(id, {"margin": 0.4}, "ann")
+    wait_for(lambda: Run(pool.path(id))[-1].knobs.get("margin") == 0.4)
+    assert pool.loss(id) == CosFace(scale=16, margin=0.4) == in_force(Run(pool.path(id)).recipe, Run(pool.path(id))[-1])
+    job = pool._jobs[id]
+    pool_worker = next(worker for worker in pool._workers if worker.job is job)
+    pool_worker.tell("change", knobs={"knee": 0.5})  # what was on its way when the loss changed
+    seen = len(Run(pool.path(id)))
+    wait_for(lambda: len(Run(pool.path(id))) > seen + 2)
+    assert state(pool, id) == "running"
+    pool.stop(id, "ann")
+    wait_for(lambda: state(pool, id) == "stopped")
+    with pytest.raises(ValueError, match="has only 12 steps"):
+        pool.submit(short(46, later=((50, late),)), "ann")
+
+
+def test_a_run_that_goes_on_has_its_newest_weights(pool, running):
+    id = running(47)
+    pool.pause(id, "ann")
+    wait_for(lambda: state(pool, id) == "paused")
+    run = Run(pool.path(id))
+    assert restore(run, newest=True)[2] == run[-1].step
 
 
 def test_a_paused_run_stands_still_and_goes_on_where_it_was(pool, running):

@@ -14,6 +14,8 @@ RECIPES = [
     Recipe(),
     Recipe(loss=Softmax(), dim=2, classes=(7, 0, 3), per_class=50),
     Recipe(loss=ElasticFace(sorted=True, variant="cos"), precision="bfloat16", seed=3, rate=0.1 + 0.2),
+    Recipe(later=((1, CosFace()), (200, losses.make("IntraLoss", weight=Linear(0, 0.5, steps=100), base="CosFace")))),
+    Recipe(imbalance=20, noise=0.1),
 ]
 
 
@@ -29,12 +31,28 @@ def test_equal_recipes_have_one_key_and_others_another():
     changed = [
         Recipe(loss=CosFace(scale=16, margin=0.3)), Recipe(loss=ArcFace(scale=16, margin=0.31)), Recipe(seed=1),
         Recipe(classes=(1, 0)), Recipe(classes=(0, 1)), Recipe(dim=2), Recipe(epochs=1), Recipe(shift=0),
+        Recipe(imbalance=2), Recipe(noise=0.1), Recipe(later=((5, CosFace()),)), Recipe(later=((6, CosFace()),)),
+        Recipe(later=((5, ArcFace()),)),
     ]  # fmt: skip
     assert len({recipe.key for recipe in [Recipe(), *changed]}) == len(changed) + 1
 
 
 def test_every_field_of_a_recipe_is_written():
-    assert set(Recipe().to_dict()) == {field.name for field in dataclasses.fields(Recipe)}
+    full = Recipe(later=((5, CosFace()),), imbalance=2, noise=0.1)
+    assert set(full.to_dict()) == {field.name for field in dataclasses.fields(Recipe)}
+
+
+def test_recipes_of_before_keep_their_keys():
+    """Runs are found again by them: what was added since is not written where it does nothing."""
+    assert Recipe().key == "d64f01805f42831395150b6d9b785dc4237459da1994072c5532a72d9da95b0b"
+    assert not {"later", "imbalance", "noise"} & set(Recipe(later=(), imbalance=1, noise=0).to_dict())
+
+
+def test_each_step_has_its_loss():
+    recipe = Recipe(loss=Softmax(), later=((10, ArcFace()), (12, CosFace())))
+    made = [type(recipe.loss_at(step)) for step in (0, 1, 10, 11, 12, 13, 999)]
+    assert made == [Softmax, Softmax, Softmax, ArcFace, ArcFace, CosFace, CosFace]
+    assert Recipe(later=[[10, CosFace()]]) == Recipe(later=((10, CosFace()),))
 
 
 def test_what_is_left_out_takes_its_default():
@@ -67,6 +85,21 @@ def test_what_is_left_out_takes_its_default():
         ({"classes": [0, True]}, "must list class numbers"),
         ({"classes": "0,1"}, "must list class numbers"),
         ({"classes": None}, "must list class numbers"),
+        ({"imbalance": 0.5}, "imbalance is 0.5, but it must be from 1 to 100"),
+        ({"noise": 0.9}, "noise is 0.9, but it must be from 0 to 0.8"),
+        ({"rate": "Linear(0.1, 0.2, 5)"}, "only the knobs of a loss can follow a schedule"),
+        ({"later": 5}, "later is 5, but it must list steps and losses"),
+        ({"later": [5]}, "The loss of a recipe is a set"),
+        ({"later": [[5, {"name": "CosFace"}, 1]]}, "The loss of a recipe is a set"),
+        ({"later": [[5, "CosFace"]]}, "The loss of a recipe is a set"),
+        ({"later": [[5, {"name": "CosFaze"}]]}, "no loss called 'CosFaze'"),
+        ({"later": [[0, {"name": "CosFace"}]]}, r"The steps of later are \[0\], but"),
+        ({"later": [["5", {"name": "CosFace"}]]}, "but they must be whole numbers from 1 on that rise"),
+        ({"later": [[True, {"name": "CosFace"}]]}, "whole numbers"),
+        ({"later": [[None, {"name": "CosFace"}], [2, {"name": "CosFace"}]]}, "whole numbers"),
+        ({"later": [[6, {"name": "CosFace"}], [5, {"name": "CosFace"}]]}, "that rise"),
+        ({"later": [[5, {"name": "CosFace"}], [5, {"name": "CosFace"}]]}, "that rise"),
+        ({"later": [[i, {"name": "CosFace"}] for i in range(1, 34)]}, "at most 32 changes .* would have 33"),
     ],
 )
 def test_what_makes_no_recipe_is_refused_with_a_sentence(plain, sentence):
@@ -78,6 +111,9 @@ def test_what_makes_no_recipe_is_refused_with_a_sentence(plain, sentence):
 def test_a_recipe_needs_a_loss_and_not_its_name():
     with pytest.raises(ValueError, match="must be a loss such as"):
         Recipe(loss="ArcFace")
+    for later in (((5, "ArcFace"),), (5, ArcFace()), ((ArcFace(), 5),), "ArcFace", (None,)):
+        with pytest.raises(ValueError, match="it must list steps and losses, such as"):
+            Recipe(later=later)
 
 
 @pytest.mark.parametrize("name", losses.catalogue())
@@ -97,5 +133,5 @@ def test_a_schedule_comes_back_from_a_recipe_on_disk():
 @pytest.mark.parametrize("name", losses.catalogue())
 def test_no_knob_of_a_loss_is_called_like_one_of_a_recipe(name):
     """They share one list of flags, and one link."""
-    taken = {*knobs(Recipe), "loss", "defaults", "schedules", "out", "folder", "run"}
+    taken = {*knobs(Recipe), "loss", "later", "defaults", "schedules", "out", "folder", "run"}
     assert not taken & set(losses.knobs(losses.starting(name)))

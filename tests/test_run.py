@@ -10,6 +10,7 @@ import sys
 import textwrap
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -43,6 +44,7 @@ def a_snapshot(step, n=8, weights=None):
         correct=draw.uniform(size=n) > 0.5,
         scalars={"loss": 1 / (step + 1)} | ({"test_accuracy": 0.5} if step % 2 else {}),
         knobs={"scale": 16.0, "margin": 0.25, "beyond": "raw"},
+        planned={"margin": "Linear(0.25, 0.5, 10)"},
         weights=weights,
     )
 
@@ -55,7 +57,7 @@ def a_run(path, snapshots=3):
 
 
 def assert_same(a, b, tolerance=0.0):
-    assert (a.step, a.scalars, a.knobs) == (b.step, b.scalars, b.knobs)
+    assert (a.step, a.scalars, a.knobs, a.planned) == (b.step, b.scalars, b.knobs, b.planned)
     for name in ("embedding", "prototypes", "loss", "gap", "correct"):
         left, right = getattr(a, name), getattr(b, name)
         assert left.dtype == right.dtype and left.shape == right.shape
@@ -82,6 +84,64 @@ def test_what_was_written_is_read(tmp_path):
     assert run.probe.names == ("three", "eins")
     with pytest.raises(IndexError):
         run[2]
+
+
+def kept_step(path):
+    return int(Run(path).weights["step"])
+
+
+def with_weights(step):
+    return a_snapshot(step, weights={"step": np.array(step), "model.a": np.full(3, step)})
+
+
+def test_weights_are_written_now_and_then_at_rest_and_at_the_end(tmp_path, monkeypatch):
+    clock = [100.0]
+    monkeypatch.setattr("losslab.training.run.time", SimpleNamespace(monotonic=lambda: clock[0]))
+    path = tmp_path / "run"
+    with RunWriter(path, RECIPE, a_probe()) as writer:
+        writer.append(with_weights(0))
+        assert kept_step(path) == 0
+        writer.append(with_weights(1))
+        clock[0] += 0.2
+        writer.append(with_weights(2))
+        assert kept_step(path) == 0, "these were written just before"
+        clock[0] += 0.2
+        writer.append(with_weights(3))
+        assert kept_step(path) == 3
+        writer.append(with_weights(4))
+        writer.state("paused")
+        assert kept_step(path) == 4
+        writer.append(with_weights(5))
+    assert kept_step(path) == 5 and Run(path).weights["model.a"].tolist() == [5] * 3
+    with RunWriter.resume(path) as writer:
+        writer.append(with_weights(38))
+        writer.append(with_weights(39))
+        assert kept_step(path) == 38
+        writer.append(with_weights(40))
+        assert kept_step(path) == 40, "the run has no more than 40 steps"
+    assert not [file for file in path.iterdir() if file.name.startswith(".")]
+
+
+def test_weights_that_hold_a_pickle_are_not_loaded(tmp_path):
+    run = a_run(tmp_path / "run")
+    np.savez(tmp_path / "run" / "weights.npz", step=np.array({"a": 1}, dtype=object))
+    with pytest.raises(RunError, match="missing or damaged"):
+        run.weights  # noqa: B018
+
+
+def test_weights_that_find_no_room_at_rest_do_not_keep_the_state_from_being_known(tmp_path, monkeypatch):
+    writer = RunWriter(tmp_path / "run", RECIPE, a_probe())
+    writer.append(with_weights(0)), writer.append(with_weights(1))
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(np, "savez", full)
+    writer.state("stopped")
+    assert Run(tmp_path / "run").status.state == "stopped" and kept_step(tmp_path / "run") == 0
+    with pytest.raises(RunError, match="is full; the run so far is kept"):
+        writer.append(with_weights(40))
+    writer.close()
 
 
 def test_metrics_are_columns_and_nan_where_nothing_was_measured(tmp_path):

@@ -1,5 +1,6 @@
 """What `train` promises: the same numbers again, knobs that turn, an end that leaves nothing behind."""
 
+import dataclasses
 import itertools
 import math
 
@@ -8,7 +9,7 @@ import pytest
 import torch
 
 from losslab import ArcFace, ElasticFace, Softmax, data, losses
-from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, probe, restore, train
+from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, in_force, probe, restore, train
 from losslab.training.loop import LONGEST, SNAPSHOTS, rate_share, snapshot_steps
 
 SMALL = {"model": "mlp", "per_class": 40, "epochs": 1, "batch": 32, "probe": 40}
@@ -62,7 +63,7 @@ def test_a_snapshot_says_what_it_promises():
         assert all(isinstance(value, float) and math.isfinite(value) for value in snapshot.scalars.values())
         assert snapshot.knobs == losses.settings(recipe.loss)
         assert not (snapshot.gap > 0)[~snapshot.correct].any()  # What clears the margin is right.
-    assert [snapshot.weights is not None for snapshot in snapshots] == [False] * 3 + [True]
+    assert [int(snapshot.weights["step"]) for snapshot in snapshots] == steps
     assert "test_accuracy" in snapshots[0].scalars and "test_accuracy" in snapshots[-1].scalars
 
 
@@ -205,10 +206,49 @@ def test_a_trained_network_comes_back_from_its_run(tmp_path, model):
     assert head.loss.margin == 0.1
 
 
+def test_the_newest_weights_are_had_while_training_goes_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("losslab.training.run.PACE", 0)
+    recipe = small(loss=losses.starting("KappaFace"), later=((2, losses.starting("MarginLoss")),))
+    shown = probe(recipe)
+    images, labels = torch.from_numpy(shown.images)[:, None], torch.from_numpy(shown.labels)
+    writer = RunWriter(tmp_path / "run", recipe, shown)
+    follower = Run(tmp_path / "run")
+    with pytest.raises(RunError, match="has no weights: wait until it trains"):
+        restore(follower, newest=True)
+    for snapshot in train(recipe):
+        writer.append(snapshot)
+        network, head, step = restore(follower, newest=True)
+        assert step == snapshot.step == follower[-1].step and head.loss == in_force(recipe, snapshot)
+        with torch.no_grad():
+            embedding = network(images)
+            np.testing.assert_allclose(embedding.numpy(), snapshot.embedding, atol=1e-5)
+            np.testing.assert_allclose(head(embedding, labels).numpy(), snapshot.loss, atol=1e-4)
+        if step < shown.total_steps:
+            with pytest.raises(RunError, match="not trained to its end"):
+                restore(follower)
+    assert restore(follower)[1].loss == head.loss
+
+
+def test_a_run_of_before_has_the_weights_of_its_last_snapshot(tmp_path):
+    recipe = small()
+    with RunWriter(tmp_path / "run", recipe, probe(recipe)) as writer:
+        for snapshot in train(recipe):
+            writer.append(dataclasses.replace(snapshot, weights=None))
+    run = Run(tmp_path / "run")
+    del snapshot.weights["step"]
+    np.savez(tmp_path / "run" / "weights.npz", **snapshot.weights)
+    network, head, step = restore(run, newest=True)
+    assert step == snapshot.step and torch.equal(restore(run)[1].prototypes, head.prototypes)
+    np.savez(tmp_path / "run" / "weights.npz", **snapshot.weights, step=np.array(77))
+    with pytest.raises(RunError, match="has no weights"):
+        restore(run, newest=True)
+
+
 def test_a_schedule_sent_into_a_training_moves_its_knob_with_the_steps():
     training = train(small(loss=ArcFace(scale=16, margin=0.1)))
     next(training)
     snapshots = [training.send({"margin": "Linear(0, 0.3, 3)"}), *training]
+    assert all(s.planned == {"margin": "Linear(0, 0.3, 3)"} for s in snapshots)
     assert [s.knobs["margin"] for s in snapshots] == pytest.approx([min(s.step / 3, 1) * 0.3 for s in snapshots])
 
 

@@ -15,7 +15,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -243,11 +243,11 @@ class Pool:
             if not job.holders:
                 self._stop(job, "")
 
-    def keep_only(self, id: str, visitor: str) -> None:
+    def keep(self, ids: Collection[str], visitor: str) -> None:
         """Let go of every other run of this visitor: nobody waits behind what they no longer look at."""
         with self._lock:
             for job in list(self._jobs.values()):
-                if job.id != id and visitor in job.holders and job.state in LIVE and job.deadline is None:
+                if job.id not in ids and visitor in job.holders and job.state in LIVE and job.deadline is None:
                     job.holders.discard(visitor)
                     if not job.holders:
                         self._stop(job, "Stopped, because you started another run.")
@@ -315,6 +315,12 @@ class Pool:
                 return None
             place = self._waiting.index(job) + 1 if job in self._waiting else 0
             return Status(job.state, job.reason, place, len(job.holders))
+
+    def loss(self, id: str) -> Loss | None:
+        """The loss that a run of this server's life trains with now, knobs as they were turned; None for any other."""
+        with self._lock:
+            job = self._jobs.get(id)
+            return job and job.loss
 
     def holds(self, id: str, visitor: str) -> bool:
         """May this visitor speak to this run?"""
@@ -396,6 +402,8 @@ class Pool:
                     job.started, job.state = True, "running"
                 case "state":
                     job.state = answer["state"]
+                case "later":
+                    job.loss, job.knobs = job.recipe.loss_at(answer["step"] + 1), {}
                 case "finished":
                     worker.job = None
                     if answer["state"] == "failed":

@@ -7,7 +7,7 @@ Commands arrive as JSON, one a line, on standard input:
 
 and answers leave as JSON lines on standard output:
 
-    {"say": "ready"}    {"say": "started"}    {"say": "state", "state": ...}
+    {"say": "ready"}    {"say": "started"}    {"say": "state", "state": ...}    {"say": "later", "step": ...}
     {"say": "finished", "state": ..., "reason": ...}
 
 When standard input ends the server is gone, and so is the process, at once: nobody is left to stop it.
@@ -19,16 +19,16 @@ import signal
 import sys
 import threading
 import traceback
-from collections.abc import Generator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, TextIO
 
 import torch
 
+from losslab import losses
 from losslab.data import DataError
 from losslab.losses import ArcFace
-from losslab.training import Diverged, Recipe, Run, RunWriter, Snapshot, train
+from losslab.training import Diverged, Recipe, Run, RunWriter, Snapshot, train, upcoming
 
 
 class Orders:
@@ -112,7 +112,7 @@ class Worker:
         try:
             with RunWriter.resume(path) as writer:
                 writer.state("running")
-                state, reason = self._drain(train(Run(path).recipe), writer)
+                state, reason = self._drain(Run(path).recipe, writer)
         except (Diverged, DataError, OSError, MemoryError, torch.OutOfMemoryError) as error:
             state, reason = "failed", sentence(error)
         except Exception as error:
@@ -122,28 +122,40 @@ class Worker:
             RunWriter.resume(path).state(state, reason)
         return state, reason
 
-    def _drain(self, training: Generator[Snapshot, dict | None, None], writer: RunWriter) -> tuple[str, str]:
-        """Write every snapshot, obeying between any two of them."""
+    def _drain(self, recipe: Recipe, writer: RunWriter) -> tuple[str, str]:
+        """Train and write every snapshot, obeying between any two of them."""
+        training = train(recipe)
         try:
-            writer.append(next(training))
+            snapshot = next(training)
             while True:
+                writer.append(snapshot)
+                if snapshot.step in dict(recipe.later):
+                    self._say("later", step=snapshot.step)
                 if self._orders.paused:
                     self._state(writer, "paused")
                     self._orders.wait_while_paused()
                     self._state(writer, "running")
                 if self._orders.stopped is not None:
                     return "stopped", self._orders.stopped
-                writer.append(training.send(self._orders.knobs()))
+                snapshot = training.send(self._changes(recipe, snapshot))
         except StopIteration:
             return "done", ""
         finally:
             training.close()
 
+    def _changes(self, recipe: Recipe, snapshot: Snapshot) -> dict[str, Any] | None:
+        """The knobs to turn before the next step. Those of a loss that has just been left turn nothing."""
+        if knobs := self._orders.knobs():
+            with suppress(ValueError):
+                losses.steered(upcoming(recipe, snapshot), knobs)
+                return knobs
+        return None
+
     def _state(self, writer: RunWriter, state: str) -> None:
         writer.state(state)
         self._say("state", state=state)
 
-    def _say(self, word: str, **more: str) -> None:
+    def _say(self, word: str, **more: str | int) -> None:
         try:
             print(json.dumps({"say": word, **more}), file=self._answers, flush=True)
         except OSError:

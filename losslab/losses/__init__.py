@@ -53,6 +53,7 @@ from .triplet import Triplet
 from .uniface import UniFace
 from .uniformface import UniformFace
 from .unitsface import UniTSFace
+from .written import read, written
 from .x2softmax import X2Softmax
 
 # fmt: off
@@ -63,6 +64,7 @@ __all__ = [
     "MarginLoss", "Memory", "NormFace", "P2SGrad", "PairLoss", "Pairs", "QAMFace", "RangeLoss", "RegularFace",
     "RingLoss", "SMALL_SOURCE", "Softmax", "SoftmaxLoss", "SphereFace", "SphereFace2", "SphereFaceR",
     "SubCenterArcFace", "Term", "Triplet", "UniFace", "UniTSFace", "UniformFace", "X2Softmax", "bases", "catalogue",
-    "kind", "knobs", "make", "plain", "settings", "starting", "steerable", "steered", "title", "turned", "wraps",
+    "kind", "knobs", "make", "plain", "read", "settings", "starting", "steerable", "steered", "title", "turned",
+    "wraps", "written",
 ]
 # fmt: on

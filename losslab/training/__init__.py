@@ -1,5 +1,6 @@
 """Recipe -> train() yields snapshots -> a run directory."""
 
+from .branch import branched, in_force, upcoming
 from .build import head_at, restore
 from .images import probe
 from .loop import Diverged, train
@@ -7,6 +8,6 @@ from .recipe import Recipe
 from .run import Probe, Run, RunError, RunWriter, Snapshot, Status, thin
 
 __all__ = [
-    "Diverged", "Probe", "Recipe", "Run", "RunError", "RunWriter", "Snapshot", "Status", "head_at", "probe", "restore",
-    "thin", "train",
+    "Diverged", "Probe", "Recipe", "Run", "RunError", "RunWriter", "Snapshot", "Status", "branched", "head_at",
+    "in_force", "probe", "restore", "thin", "train", "upcoming",
 ]  # fmt: skip

@@ -9,6 +9,7 @@ from torch.nn import functional as F
 
 from losslab import losses, models
 from losslab.head import Head, head_for
+from losslab.losses import Loss
 
 from .recipe import Recipe
 from .run import Run, RunError, Snapshot
@@ -17,13 +18,33 @@ from .run import Run, RunError, Snapshot
 def build(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[nn.Module, Head]:
     """The untrained network for images of `shape` and its head. They follow the recipe's seed alone, and torch's own
     random numbers go on as if nothing had happened."""
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(recipe.seed)
-        model = models.make(recipe.model, recipe.dim, shape)
     head = head_for(recipe.loss)(recipe.loss, recipe.dim, len(recipe.classes), seed=recipe.seed)
     with torch.no_grad():
         head.prototypes.copy_(apart(head.prototypes))
-    return model, head
+    return network(recipe, shape), head
+
+
+def network(recipe: Recipe, shape: tuple[int, int, int]) -> nn.Module:
+    with torch.random.fork_rng(devices=[]):
+        torch.default_generator.manual_seed(recipe.seed)
+        return models.make(recipe.model, recipe.dim, shape)
+
+
+def handed_over(head: Head, loss: Loss, seed: int) -> Head:
+    """The head that goes on with another loss: the same one, with all that it keeps, where the losses can take turns,
+    else a new one with the same prototypes at the same step. Prototypes are of a class: of several sub-centres it has
+    their mean, and where it needs several they are alike at first."""
+    if losses.steerable(head.loss, loss):
+        head.loss = loss
+        return head
+    after = head_for(loss)(loss, head.dim, head.classes, seed=seed).to(head.prototypes.device)
+    with torch.no_grad():
+        prototypes = head.prototypes
+        if loss.subcentres != head.loss.subcentres:
+            prototypes = prototypes.unflatten(0, (head.classes, -1)).mean(1).repeat_interleave(loss.subcentres, 0)
+        after.prototypes.copy_(prototypes)
+        after.step.copy_(head.step)
+    return after
 
 
 def apart(directions: Tensor, rounds: int = 200) -> Tensor:
@@ -39,27 +60,43 @@ def apart(directions: Tensor, rounds: int = 200) -> Tensor:
     return directions
 
 
-def restore(run: Run) -> tuple[nn.Module, Head]:
-    """The trained network and head of a run that is done, ready for use (`eval`). RunError while there are none."""
-    weights = run.weights
+def restore(run: Run, *, newest: bool = False) -> tuple[nn.Module, Head] | tuple[nn.Module, Head, int]:
+    """The trained network and head of a run that came to its end, ready for use (`eval`). RunError while there are
+    none.
+
+    With `newest` also those of a run that is still trained or was stopped: network, head and the step that they are
+    of, that of a recent snapshot. (`run` is read on to there.)
+    """
+    weights = run.weights  # before the snapshots: the one that they are of is written first
+    run.refresh()
     if weights is None or not len(run):
-        raise RunError(f"The run in {run.path} was not trained to its end, so it has no weights: train it again.")
-    model, head = build(run.recipe, (1, *run.probe.images.shape[1:]))
-    head.loss = losses.turned(run.recipe.loss, run[-1].knobs)
+        raise untrained(run, newest)
+    step = int(weights.pop("step", run[-1].step))
+    index = np.flatnonzero(run.metrics()["step"] == step)
+    if not len(index) or step < run.total_steps and not newest:
+        raise untrained(run, newest)
+    model, head = network(run.recipe, (1, *run.probe.images.shape[1:])), head_at(run.recipe, run[index[-1]])
     for part, module in {"model": model, "head": head}.items():
         values = {
             name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")
         }
         module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in values.items()})
-    return model.eval(), head.eval()
+    return (model.eval(), head, step) if newest else (model.eval(), head)
+
+
+def untrained(run: Run, newest: bool) -> RunError:
+    if newest:
+        return RunError(f"The run in {run.path} has no weights: wait until it trains, or train its recipe again.")
+    return RunError(f"The run in {run.path} was not trained to its end, so it has no weights: train it again.")
 
 
 def head_at(recipe: Recipe, snapshot: Snapshot) -> Head:
     """The head as it stood at a snapshot, in `eval`: its loss with the knobs in force, its prototypes and memory."""
-    loss = losses.turned(recipe.loss, snapshot.knobs)
-    head = head_for(loss)(loss, snapshot.prototypes.shape[1], len(recipe.classes), seed=0).eval()
+    loss = losses.turned(recipe.loss_at(snapshot.step), snapshot.knobs)
+    head = head_for(loss)(loss, snapshot.prototypes.shape[1], len(recipe.classes), seed=recipe.seed).eval()
     with torch.no_grad():
         head.prototypes.copy_(torch.from_numpy(snapshot.prototypes))
+        head.step.fill_(snapshot.step)  # in `train()` it would draw the margins of the next step
     head.memory.load_state_dict({name: torch.from_numpy(v) for name, v in snapshot.memory.items()})
     return head
 

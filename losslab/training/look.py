@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from losslab import losses
 from losslab.data import Images
 from losslab.head import Head, PairHead
-from losslab.schedules import number
+from losslab.schedules import Schedule, number
 
 from .build import autocast, repeatable
 from .run import Probe, Snapshot
@@ -29,8 +29,9 @@ class Looker:
         self.labels = torch.from_numpy(probe.labels).to(device)
         self.held_out = torch.from_numpy(probe.split).to(device).bool()
 
-    def snapshot(self, step: int, scalars: dict[str, float], *, last: bool = False) -> Snapshot:
+    def snapshot(self, step: int, scalars: dict[str, float]) -> Snapshot:
         """The probe at this step; `scalars` come after what is measured here, and win."""
+        knobs = losses.settings(self.head.loss)
         with self._looking():
             embedding = self._embed(self.images)
             correct = self.head.logits(embedding).argmax(1) == self.labels
@@ -50,9 +51,10 @@ class Looker:
             gap=array(gap),
             correct=correct.cpu().numpy(),
             scalars=scalars,
-            knobs={name: number(value, int(self.head.step)) for name, value in losses.settings(self.head.loss).items()},
+            knobs={name: number(value, int(self.head.step)) for name, value in knobs.items()},
+            planned={name: str(value) for name, value in knobs.items() if isinstance(value, Schedule)},
             memory={name: value.cpu().numpy().copy() for name, value in self.head.memory.state_dict().items()},
-            weights=self._weights() if last else None,
+            weights=self._weights() | {"step": np.array(step)},
         )
 
     def test_accuracy(self) -> float:

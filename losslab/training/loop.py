@@ -16,9 +16,10 @@ import torch
 
 from losslab import losses
 from losslab.data import Images
+from losslab.head import Head
 
-from .build import autocast, best_device, build, repeatable
-from .images import batches, chosen_probe, load, steps_per_epoch
+from .build import autocast, best_device, build, handed_over, repeatable
+from .images import batches, chosen_probe, load, steps_per_epoch, total_steps
 from .look import Looker
 from .recipe import Recipe
 from .run import Snapshot
@@ -40,14 +41,18 @@ def train(
     """Train; yield a `Snapshot` before the first step, many in the first moments, and about 100 in all.
 
     `send({"margin": 0.3})` turns knobs of the loss from the next step on. A knob that the loss does not have, or out of
-    its range, is a ValueError that ends the training: check before sending. The last snapshot carries the weights.
+    its range, is a ValueError that ends the training: check before sending (`upcoming` is the loss that takes them).
+    After the step of a loss in `recipe.later`, always one of a snapshot, training goes on with that loss.
 
     Equal recipes give equal numbers, bit for bit on one machine with one number of threads, whatever else has used
     torch's random numbers. Scalars of a snapshot:
 
-        loss, train_accuracy   means over the steps since the last snapshot (at step 0: of the probe's training images)
+        loss, train_accuracy   means over the steps since the last snapshot (at step 0: of the probe's training images),
+                               by the labels as told: where some are wrong, being right is 1 − noise, and more is
+                               having learnt the wrong ones by heart
         probe_accuracy         of the probe's held-out images
-        test_accuracy          of all held-out images: at step 0, in the first snapshot after each epoch, at the end
+        test_accuracy          of all held-out images, by their true labels: at step 0, in the first snapshot after each
+                               epoch, at the end
         epoch, rate            epochs gone by, with fraction; the step size of the last step
 
     Args:
@@ -55,7 +60,8 @@ def train(
         folder: where data sets lie, if not in the usual place.
         device: a torch device; by default the GPU if there is one, else the CPU.
 
-    Raises DataError when the data is missing, Diverged when the loss is not finite; everything before was yielded.
+    Raises DataError when the data is missing, ValueError where a later loss would begin after the last step, Diverged
+    when the loss is not finite; everything before was yielded.
     """
     device = torch.device(device or best_device())
     training, test = (on(device, part) for part in load(recipe, folder))
@@ -74,18 +80,18 @@ def train(
     scaler = torch.amp.GradScaler(device.type, enabled=recipe.precision == "float16")
 
     per_epoch = steps_per_epoch(recipe, training)
-    total = per_epoch * recipe.epochs
-    moments = snapshot_steps(total)
-    before, tested = (
-        0,
-        0,
-    )  # the step of the last snapshot, the epoch after which the test part was last looked at
+    total, later = total_steps(recipe, training), dict(recipe.later)
+    moments = snapshot_steps(total) | set(later)
+    before, tested = 0, 0  # the step of the last snapshot, the epoch after which the test part was last looked at
     sums = torch.zeros(2, device=device)  # loss and right answers since then
     with finite(0, recipe):
         first = looker.snapshot(0, {"test_accuracy": looker.test_accuracy(), "epoch": 0.0, "rate": 0.0})
     changes = yield first
 
     for step, (images, labels) in enumerate(batches(recipe, training), start=1):
+        if step - 1 in later:
+            head = looker.head = handed_over(head, later[step - 1], recipe.seed)
+            renew(optimizer, head)
         if changes:
             head.loss, changes = losses.steered(head.loss, changes), None
         model.train(), head.train()
@@ -117,7 +123,7 @@ def train(
                 with finite(step, recipe):
                     scalars["test_accuracy"] = looker.test_accuracy()
             with finite(step, recipe):
-                snapshot = looker.snapshot(step, scalars, last=step == total)
+                snapshot = looker.snapshot(step, scalars)
             if not np.isfinite(snapshot.loss).all():
                 raise diverged(step, recipe)
             changes = yield snapshot
@@ -129,6 +135,14 @@ def snapshot_steps(total: int) -> set[int]:
     """After which of `total` steps to look: ever more rarely, for most happens at the beginning, and after the last."""
     fading = {round(total * (i / SNAPSHOTS) ** 1.5) for i in range(1, SNAPSHOTS + 1)}
     return {step for step in fading | set(range(LONGEST, total, LONGEST)) | {1, 2, 4, 8, 16, 32} if 1 <= step <= total}
+
+
+def renew(optimizer: torch.optim.Optimizer, head: Head) -> None:
+    """Have the optimizer learn what this head learns; of the network it forgets nothing, nor of the head it had."""
+    learned = optimizer.param_groups[1]
+    for gone in set(learned["params"]) - set(head.parameters()):
+        optimizer.state.pop(gone, None)
+    learned["params"] = list(head.parameters())
 
 
 def rate_share(done: float) -> float:

@@ -1,10 +1,10 @@
 """A run on disk: what was asked for and what happened, one directory that is the only truth.
 
     recipe.json     the recipe, the version of losslab, how many steps it takes, who owns it
-    probe.npz       the images that every snapshot shows, their labels
+    probe.npz       the images that every snapshot shows, their labels as told and true
     snapshots.bin   one record a snapshot, only ever appended
     status.json     queued, running, paused, done, stopped, failed or interrupted, and why
-    weights.npz     the trained network and its prototypes, once training is over
+    weights.npz     the network and its prototypes as of a recent snapshot, of the last one once training is over
 
 It can be followed while it is written, read after a kill at any byte and copied to another machine. A record is
 
@@ -13,13 +13,16 @@ It can be followed while it is written, read after a kill at any byte and copied
 in little endian. A record that is cut off or damaged ends the file for its readers: it is no error, it is not there.
 """
 
+import dataclasses
 import errno
 import json
 import os
 import shutil
 import struct
+import time
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -37,6 +40,7 @@ FRAME = struct.Struct("<4sII")  # magic, length and checksum of the payload
 LENGTH = struct.Struct("<I")
 ARRAYS = ("embedding", "prototypes", "loss", "gap", "correct")
 MEMORY = "memory."  # before the names of the arrays that a loss remembers
+PACE = 0.3  # seconds from one writing of the weights to the next: enough to embed a digit drawn by hand, and cheap
 
 
 class RunError(OSError):
@@ -50,7 +54,8 @@ class Status(NamedTuple):
 
 @dataclass(frozen=True, eq=False)
 class Snapshot:
-    """One moment of training, NumPy only: n probe samples, C classes, d dimensions."""
+    """One moment of training, NumPy only: n probe samples, C classes, d dimensions. `loss`, `gap` and `correct` go by
+    the labels that training was told, the wrong ones among them."""
 
     step: int
     embedding: np.ndarray  # float32 [n d], before normalising
@@ -61,7 +66,8 @@ class Snapshot:
     scalars: dict[str, float]
     knobs: dict[str, float | str | bool]  # of the loss, as they were in force (`losses.settings`)
     memory: dict[str, np.ndarray] = field(default_factory=dict)  # what the loss keeps, by name
-    weights: dict[str, np.ndarray] | None = None  # of the last snapshot only
+    planned: dict[str, str] | None = None  # the schedules among the knobs, as text; None in records of before
+    weights: dict[str, np.ndarray] | None = None  # of network and head, and their "step"; a run keeps the newest
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,10 +75,15 @@ class Probe:
     """The samples that every snapshot shows: the same images each time, so that points move and do not flicker."""
 
     images: np.ndarray  # uint8 [n height width]
-    labels: np.ndarray  # int64 [n]
+    labels: np.ndarray  # int64 [n], as training was told: with label noise, not all of those trained on are true
     split: np.ndarray  # uint8 [n], 0 trained on, 1 held out
     names: tuple[str, ...]  # the name of each class
     total_steps: int = 0  # how long the run is that shows them
+    truth: np.ndarray | None = None  # int64 [n], the true labels; `labels` where nothing else is said
+
+    def __post_init__(self) -> None:
+        if self.truth is None:
+            object.__setattr__(self, "truth", self.labels)
 
 
 class RunWriter:
@@ -91,13 +102,14 @@ class RunWriter:
             owner: whoever looks after the run while it is not over.
             dtype: how floating-point arrays are stored, "float32" or "float16".
         """
-        self._open(path, dtype)
+        self._open(path, dtype, probe.total_steps)
         about = {
             "recipe": recipe.to_dict(), "version": losslab.__version__, "total_steps": probe.total_steps,
             "owner": owner,
         }  # fmt: skip
         arrays = {
-            "images": probe.images, "labels": probe.labels, "split": probe.split, "names": np.array(probe.names),
+            "images": probe.images, "labels": probe.labels, "truth": probe.truth, "split": probe.split,
+            "names": np.array(probe.names),
         }  # fmt: skip
         with Sentence(self.path, begun=False):
             if (self.path / "recipe.json").exists():
@@ -117,18 +129,21 @@ class RunWriter:
     @classmethod
     def resume(cls, path: str | Path, dtype: str = "float32") -> "RunWriter":
         """Go on with the run in `path`, after its last whole record."""
-        Run(path)  # There must be one.
         writer = cls.__new__(cls)
-        writer._open(path, dtype)
+        writer._open(path, dtype, Run(path).total_steps)
         return writer
 
-    def _open(self, path: str | Path, dtype: str) -> None:
+    def _open(self, path: str | Path, dtype: str, total_steps: int) -> None:
         self.path, self.dtype = Path(path), np.dtype(dtype).newbyteorder("<")
+        self._total = total_steps
         self._file: BinaryIO | None = None
         self._end = 0
+        self._weights: dict[str, np.ndarray] | None = None  # that wait to be written
+        self._paced = 0.0  # when weights may be written again
 
     def append(self, snapshot: Snapshot) -> None:
-        """Write a snapshot, and the weights if it carries them."""
+        """Write a snapshot, and the weights that it carries if none were written just before: the last snapshot's
+        are at once, others when the run rests."""
         record = encode(snapshot, self.dtype)
         with self._writing():
             if self._file is None:
@@ -145,21 +160,30 @@ class RunWriter:
                 self._file.truncate(self._end)
                 raise
             self._end += len(record)
-            if snapshot.weights is not None:
-                weights = snapshot.weights
-                replace(self.path / "weights.npz", lambda file: np.savez(file, **weights))
+            self._weights = snapshot.weights or self._weights
+            if snapshot.step >= self._total or time.monotonic() >= self._paced:
+                self._keep_weights()
 
     def state(self, state: str, reason: str = "") -> None:
         """Say how the run stands, with one sentence where there is more to say."""
         if state not in STATES:
             raise ValueError(f"A run cannot be {state!r}; it is {', '.join(STATES[:-1])} or {STATES[-1]}.")
+        with suppress(OSError):  # What counts is that the state is known.
+            self._keep_weights()
         with self._writing():
             replace_text(self.path / "status.json", json.dumps({"state": state, "reason": reason}))
 
     def close(self) -> None:
+        with suppress(OSError):
+            self._keep_weights()
         if self._file is not None:
             self._file.close()
             self._file = None
+
+    def _keep_weights(self) -> None:
+        if (weights := self._weights) is not None:
+            self._weights, self._paced = None, time.monotonic() + PACE
+            replace(self.path / "weights.npz", lambda file: np.savez(file, **weights))
 
     def __enter__(self) -> "RunWriter":
         return self
@@ -240,11 +264,13 @@ class Run:
             split=stored["split"],
             names=tuple(stored["names"].tolist()),
             total_steps=self.total_steps,
+            truth=stored.get("truth"),
         )
 
     @property
     def weights(self) -> dict[str, np.ndarray] | None:
-        """The trained network and prototypes by name, or None before training is over."""
+        """The newest network and prototypes by name, with the "step" they are of (runs of before have none: of the
+        last); None where there are none."""
         return self._arrays("weights.npz") if (self.path / "weights.npz").exists() else None
 
     def refresh(self) -> int:
@@ -299,6 +325,7 @@ def encode(snapshot: Snapshot, dtype: np.dtype) -> bytes:
         "step": int(snapshot.step),
         "scalars": {name: float(value) for name, value in snapshot.scalars.items()},
         "knobs": snapshot.knobs,
+        "planned": snapshot.planned,
         "arrays": [[name, array.dtype.str, array.shape] for name, array in arrays.items()],
     }
     text = json.dumps(header).encode()
@@ -331,7 +358,14 @@ def decode(header: dict[str, Any], data: bytes) -> Snapshot:
         arrays[name] = array.astype(bool if dtype.kind == "b" else np.float32)
         start += count * dtype.itemsize
     memory = {name.removeprefix(MEMORY): arrays.pop(name) for name in list(arrays) if name.startswith(MEMORY)}
-    return Snapshot(step=header["step"], scalars=header["scalars"], knobs=header["knobs"], memory=memory, **arrays)
+    return Snapshot(
+        step=header["step"],
+        scalars=header["scalars"],
+        knobs=header["knobs"],
+        planned=header.get("planned"),
+        memory=memory,
+        **arrays,
+    )
 
 
 def replace(path: Path, write: Any) -> None:
@@ -359,6 +393,7 @@ def thin(run: Run, path: str | Path, samples: int = 600, every: int = 1) -> None
         split=run.probe.split[keep],
         names=run.probe.names,
         total_steps=run.total_steps,
+        truth=run.probe.truth[keep],
     )
     last = len(run) - 1
     with RunWriter(path, run.recipe, probe, owner=run.owner, dtype="float16") as writer:
@@ -380,14 +415,5 @@ def spread(probe: Probe, samples: int) -> np.ndarray:
 
 def chosen(snapshot: Snapshot, keep: np.ndarray) -> Snapshot:
     """The snapshot of some of its samples."""
-    arrays: Mapping[str, np.ndarray] = {
-        name: getattr(snapshot, name)[keep] for name in ("embedding", "loss", "gap", "correct")
-    }
-    return Snapshot(
-        step=snapshot.step,
-        prototypes=snapshot.prototypes,
-        scalars=snapshot.scalars,
-        knobs=snapshot.knobs,
-        memory=snapshot.memory,
-        **arrays,
-    )
+    arrays = {name: getattr(snapshot, name)[keep] for name in ("embedding", "loss", "gap", "correct")}
+    return dataclasses.replace(snapshot, **arrays)

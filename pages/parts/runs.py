@@ -43,7 +43,7 @@ def train(recipe: Recipe) -> None:
     before = st.query_params.get("run", "")
     try:
         st.query_params["run"] = run = server.pool().submit(recipe, server.visitor())
-        server.pool().keep_only(run, server.visitor())
+        server.pool().keep([run], server.visitor())
     except (ValueError, RuntimeError, OSError) as error:
         return complain(error)
     if run == before:
@@ -71,7 +71,7 @@ def steer() -> None:
         return
     try:
         loss = settings.chosen_loss(st.session_state.to_dict())
-        if losses.steerable(Run(server.pool().path(run)).recipe.loss, loss):
+        if losses.steerable(server.pool().loss(run), loss):
             server.pool().change(run, losses.settings(loss), server.visitor())
     except (ValueError, PermissionError) as error:
         complain(error)

@@ -1,6 +1,5 @@
 """Widgets made from knobs: the sidebar in which a recipe is chosen. The URL carries every choice."""
 
-import dataclasses
 import re
 from collections.abc import Callable
 from typing import Any
@@ -18,10 +17,18 @@ DEFAULTS = ("small", "paper")  # where knobs begin
 LONGEST = 120  # characters of a link that are repeated to the reader
 
 
-def widget(knob: Knob, value: Any, key: str, *, label: str = "", on_change: Callable | str = "rerun") -> Any:
+def widget(
+    knob: Knob,
+    value: Any,
+    key: str,
+    *,
+    label: str = "",
+    on_change: Callable | str = "rerun",
+    bind: str | None = "query-params",
+) -> Any:
     """The widget for a knob: chips for choices, a switch, a slider where the range is a scale, else a number."""
     label = label or f"{knob.name.replace('_', ' ').capitalize()}{f' {knob.symbol}' if knob.symbol else ''}"
-    shared = {"key": key, "help": knob.help or None, "on_change": on_change, "bind": "query-params"}
+    shared = {"key": key, "help": knob.help or None, "on_change": on_change, "bind": bind}
     if knob.choices:
         return st.segmented_control(label, knob.choices, default=value, required=True, **shared)
     if isinstance(knob.default, bool):
@@ -136,9 +143,14 @@ def loss_panel(steer: Callable[[], None]) -> Loss:
 
 def recipe(steer: Callable[[], None]) -> Recipe:
     """All choices of the sidebar as one recipe. ValueError with one sentence when they make none."""
+    return Recipe(loss=loss_panel(steer), **training_panel())
+
+
+def training_panel(**usual: Any) -> dict[str, Any]:
+    """Choose what a recipe has beside its loss. `usual` replaces defaults of the recipe."""
     declared = knobs(Recipe)
-    default = Recipe()
-    chosen: dict[str, Any] = {"loss": loss_panel(steer)}
+    default = Recipe(**usual)
+    chosen: dict[str, Any] = {}
 
     def number(name: str, label: str = "") -> None:
         chosen[name] = widget(declared[name], getattr(default, name), name, label=label)
@@ -159,13 +171,15 @@ def recipe(steer: Callable[[], None]) -> Recipe:
         st.multiselect(
             "Classes",
             range(len(names)),
-            list(range(len(names))),
+            [i for i in usual.get("classes", range(len(names))) if i < len(names)],
             format_func=lambda i: names[i],
             key="classes",
             bind="query-params",
         )
     )
     number("per_class", "Images per class (0: all)")
+    number("imbalance", "Imbalance (first : last class)")
+    number("noise", "Label noise")
 
     st.subheader("Network and training", divider="gray")
     chosen["dim"] = st.segmented_control(
@@ -191,7 +205,7 @@ def recipe(steer: Callable[[], None]) -> Recipe:
         number("shift", "Shift of training images")
         number("probe", "Images shown")
         number("precision")
-    return Recipe(**chosen)
+    return chosen
 
 
 def open_link() -> list[str]:
@@ -238,9 +252,9 @@ def fill(values: dict[str, Any]) -> None:
     """Set the sidebar to a recipe's fields and a loss's knobs, everything else to its default. Call it before the
     widgets are drawn: in a callback, or at the start of a page."""
     default = Recipe()
-    plain = {f.name: getattr(default, f.name) for f in dataclasses.fields(Recipe) if f.name not in ("loss", "classes")}
+    plain = {name: getattr(default, name) for name in knobs(Recipe) if name != "classes"}
     loss = values.get("loss", default.loss)
-    state = plain | {k: v for k, v in values.items() if k not in ("loss", "classes")}
+    state = plain | {name: value for name, value in values.items() if name in plain}
     state |= {"loss": type(loss).__name__, "classes": list(values.get("classes", default.classes))}
     knobs_of_loss = losses.settings(loss)
     planned = {name: value for name, value in knobs_of_loss.items() if isinstance(value, Schedule)}
