@@ -290,7 +290,7 @@ def test_the_link_restores_the_state(tab, server):
 
 @pytest.mark.parametrize(
     ("loss", "zones"),
-    [("KappaFace", True), ("SubCenterArcFace", True), ("InterFace", False), ("Triplet", True), ("IntraLoss", True)],
+    [("KappaFace", True), ("SubCenterArcFace", True), ("InterFace", True), ("Triplet", True), ("IntraLoss", True)],
 )
 def test_every_kind_of_loss_trains_and_is_drawn(tab, server, loss, zones):
     """A curve for each class, several prototypes, zones that no curve can tell, none learned, a wrapped loss."""

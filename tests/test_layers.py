@@ -13,10 +13,15 @@ ROOMS = [
     "losses",
     "head",
     "diagnosis",
+    "fields",
     "library",
     "data",
     "models",
     "training",
+    "metrics",
+    "scene",
+    "views",
+    "render",
     "live",
     "cli",
 ]
@@ -27,14 +32,19 @@ SEES = {  # what each room may import of the others
     "losses": {"schedules", "catalogue", "geometry"},
     "head": {"losses", "geometry"},
     "diagnosis": {"catalogue", "geometry", "losses", "head"},
+    "fields": {"geometry", "losses", "head"},
     "library": {"catalogue", "losses", "head"},
     "data": {"catalogue"},
     "models": {"catalogue"},
     "training": {"schedules", "catalogue", "geometry", "losses", "head", "diagnosis", "data", "models"},
-    "live": {"schedules", "catalogue", "geometry", "losses", "head", "diagnosis", "data", "models", "training"},
+    "metrics": {"geometry", "losses", "head", "data", "models", "training"},
+    "scene": set(),
+    "views": {"schedules", "catalogue", "geometry", "losses", "head", "fields", "scene", "training"},
+    "render": {"geometry", "scene"},
+    "live": {"schedules", "catalogue", "geometry", "losses", "head", "data", "training", "scene", "views", "render"},
     "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training"},
 }
-ONLY_IN = {"streamlit": (), "plotly": (), "matplotlib": (), "starlette": ("live",), "PIL": ("live",)}
+ONLY_IN = {"streamlit": (), "plotly": ("render",), "matplotlib": (), "starlette": ("live",), "PIL": ("live",)}
 
 
 def modules():

@@ -6,7 +6,7 @@
     prototypes          f32 [c·K d], with their lengths; class k has rows k·K to k·K + K − 1
     positive, negative  f32 [T] each: the loss's two curves at T angles from 0 to pi, of embeddings of median length;
                         positive is [c T] with flag 4, a curve for each class. With flag 8, T is 0: the loss's zones
-                        depend on more than one angle
+                        depend on more than one angle, see gaps.py
     position            i16 [n d]: unit embeddings x 32767
     norm                u16 [n]: length of the embedding / norm_max x 65535
     gap                 i16 [n]: x 8192, clipped to +-4
@@ -23,10 +23,8 @@ import struct
 import numpy as np
 import torch
 
-from losslab import losses
 from losslab.head import Head
-from losslab.schedules import Schedule
-from losslab.training import Run, head_at
+from losslab.training import Run, head_at, in_force
 
 HEADER = struct.Struct("<4sIIIHBBHHIf")
 FLOAT32 = np.finfo(np.float32)
@@ -42,7 +40,7 @@ def encode(run: Run, index: int) -> bytes:
     if dim > 255:
         raise ValueError(f"A frame holds at most 255 dimensions; this run has {dim}. Show it on a sphere map.")
     head = head_at(run.recipe, snapshot)
-    changed = index > 0 and _set_by_hand(run, index - 1) != _set_by_hand(run, index)
+    changed = index > 0 and in_force(run.recipe, run[index - 1]) != in_force(run.recipe, snapshot)
 
     # In double precision: shortly before a run diverges, the squares of its embeddings leave float32.
     embedding = np.nan_to_num(snapshot.embedding, posinf=FLOAT32.max, neginf=FLOAT32.min).astype(np.float64)
@@ -74,10 +72,10 @@ def encode(run: Run, index: int) -> bytes:
         snapshot.prototypes.astype("<f4"),
         positive,
         negative,
-        _whole(direction * 32767, "<i2"),
-        _whole(norm * (65535 / longest if longest else 0), "<u2"),
-        _whole(np.clip(snapshot.gap, -4, 4) * 8192, "<i2"),
-        _whole(snapshot.loss * 256, "<u2"),
+        whole(direction * 32767, "<i2"),
+        whole(norm * (65535 / longest if longest else 0), "<u2"),
+        whole(np.clip(snapshot.gap, -4, 4) * 8192, "<i2"),
+        whole(snapshot.loss * 256, "<u2"),
         state.astype("u1"),
     ]
     return b"".join([header, text, *(_padded(array.tobytes()) for array in arrays)])
@@ -94,13 +92,7 @@ def _curves(head: Head, norm: float) -> tuple[np.ndarray, np.ndarray]:
     return positive[0] if (positive == positive[0]).all() else positive, negative
 
 
-def _set_by_hand(run: Run, index: int) -> dict[str, object]:
-    """The knobs in force at a snapshot, but for those that a schedule moves."""
-    planned = {name for name, value in losses.settings(run.recipe.loss).items() if isinstance(value, Schedule)}
-    return {name: value for name, value in run[index].knobs.items() if name not in planned}
-
-
-def _whole(value: np.ndarray, dtype: str) -> np.ndarray:
+def whole(value: np.ndarray, dtype: str) -> np.ndarray:
     """`value` rounded into the range of an integer type; what is not a number becomes 0."""
     limits = np.iinfo(dtype)
     return np.clip(np.rint(np.nan_to_num(value)), limits.min, limits.max).astype(dtype)

@@ -3,6 +3,8 @@
     GET /losslab/runs/{id}              what the run is and where it stands, JSON
     GET /losslab/runs/{id}/sprites.png  the probe images on one sheet
     GET /losslab/runs/{id}/frames       ?start=i&count=k: [u32 length][frame] for each snapshot there is
+    GET /losslab/runs/{id}/gaps/{i}     how far each class clears its margin all over the sphere, at snapshot i
+    POST /losslab/runs/{id}/embed       a drawn digit, 784 bytes: where the newest weights put it, JSON
     WS  /losslab/runs/{id}/watch        {"next": i} is answered by frame i, or by where the run stands
     GET /losslab/stage/{file}           the stage's own scripts and style sheets
 
@@ -20,18 +22,25 @@ from functools import wraps
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import numpy as np
 from anyio import to_thread
 from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route, WebSocketRoute
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from losslab.training import RunError
+
+from . import sights
+from .drawing import embedded
 from .pool import LIVE, Pool, Status
+from .pool import find as find_run
 from .shelf import Book, Shelf
 
 STAGE = Path(__file__).parents[1] / "stage"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 MOST_FRAMES, MOST_BYTES = 64, 2 * 2**20  # in one answer
+PIXELS = 28 * 28  # bytes of a drawing
 LOOK_EVERY, ANSWER_WITHIN = 0.05, 1.0  # seconds
 REFUSED, NO_RUN, NO_SENSE = 4403, 4404, 4400  # why a WebSocket closes
 
@@ -50,8 +59,11 @@ def routes(pool: Callable[[], Pool], recordings: str | Path, base: str = "") -> 
         Route(f"{base}/losslab/runs/{{id}}", watching.facts),
         Route(f"{base}/losslab/runs/{{id}}/sprites.png", watching.sprites),
         Route(f"{base}/losslab/runs/{{id}}/frames", watching.frames),
+        Route(f"{base}/losslab/runs/{{id}}/gaps/{{index:int}}", watching.gaps),
+        Route(f"{base}/losslab/runs/{{id}}/embed", watching.embed, methods=["POST"]),
         WebSocketRoute(f"{base}/losslab/runs/{{id}}/watch", watching.watch),
         Route(f"{base}/losslab/stage/{{file}}", stage_file),
+        *sights.routes(lambda id: find_run(pool().folder, id) or find_run(Path(recordings), id), base),
     ]
 
 
@@ -59,10 +71,10 @@ def of_a_run(handler: Callable[..., Response]) -> Callable[..., Response]:
     """A handler that is given its run; 404 for one that is not there, or no longer, or cannot be read."""
 
     @wraps(handler)
-    def answer_for(self: "Watching", request: Request) -> Response:
+    def answer_for(self: "Watching", request: Request, *more: bytes) -> Response:
         with suppress(OSError):
             if book := self._book(request):
-                return handler(self, request, book)
+                return handler(self, request, book, *more)
         return answer(JSONResponse({"error": "There is no such run."}, 404))
 
     return answer_for
@@ -107,6 +119,41 @@ class Watching:
             body += struct.pack("<I", len(frame)) + frame
         headers = {"losslab-state": now["state"]}
         return answer(Response(bytes(body), headers=headers, media_type="application/octet-stream"))
+
+    @of_a_run
+    def gaps(self, request: Request, book: Book) -> Response:
+        index = request.path_params["index"]
+        if index >= self._now(book)["snapshots"]:
+            return answer(Response(f"There is no snapshot {index} (yet).", 404))
+        try:
+            return answer(Response(book.gaps(index), media_type="application/octet-stream"))
+        except ValueError as error:  # no circle and no sphere
+            return answer(Response(str(error), 400))
+
+    async def embed(self, request: Request) -> Response:
+        if not same_origin(request):
+            return answer(Response("Only pages of this server may ask this.", 403))
+        drawing = await received(request, PIXELS)
+        if drawing is None:
+            return answer(Response(f"A drawing is {PIXELS} bytes: 28 rows of 28 pixels, 0 (empty) to 255 (ink).", 400))
+        return await to_thread.run_sync(self._embedded, request, drawing)
+
+    @of_a_run
+    def _embedded(self, request: Request, book: Book, drawing: bytes) -> Response:
+        if not book.facts()["digits"]:
+            return answer(Response("This run was not trained on digits: a drawn digit means nothing to it.", 400))
+        try:
+            model, head, step = book.network()
+        except RunError:
+            remedy = (
+                "wait for its first steps" if self._now(book)["state"] in LIVE else "train it again to draw into it"
+            )
+            return answer(Response(f"This run has no weights: {remedy}.", 409))
+        try:
+            image = np.frombuffer(drawing, np.uint8).reshape(28, 28)
+            return answer(JSONResponse({"step": step, **embedded(image, model, head)}))
+        except ValueError as error:  # nothing is drawn
+            return answer(Response(str(error), 400))
 
     async def watch(self, socket: WebSocket) -> None:
         if not same_origin(socket):
@@ -177,6 +224,16 @@ def asked(text: str) -> int | None:
     except (ValueError, KeyError, TypeError, RecursionError):  # the last: brackets within brackets without end
         return None
     return index if type(index) is int and index >= 0 else None
+
+
+async def received(request: Request, size: int) -> bytes | None:
+    """The body if it has just `size` bytes; what is larger is not read."""
+    body = bytearray()
+    async for part in request.stream():
+        body += part
+        if len(body) > size:
+            return None
+    return bytes(body) if len(body) == size else None
 
 
 def same_origin(socket: HTTPConnection) -> bool:

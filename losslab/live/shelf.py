@@ -1,19 +1,23 @@
 """Finding runs by id and reading them once for everybody who watches."""
 
 import io
+import itertools
 import json
 import threading
 from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
 from PIL import Image
+from torch import nn
 
-from losslab import losses
-from losslab.training import Run
+from losslab import data, losses
+from losslab.head import Head
+from losslab.training import Run, restore
 
-from .frames import encode
+from . import frames, gaps
 from .pool import find
 
 COLUMNS = 50  # pictures in a row of the sprite sheet
@@ -34,16 +38,16 @@ class Cache:
 
     def __init__(self, limit: int) -> None:
         self._limit, self._size = limit, 0
-        self._kept: OrderedDict[tuple[object, int], bytes] = OrderedDict()
+        self._kept: OrderedDict[Hashable, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    def get(self, key: tuple[object, int]) -> bytes | None:
+    def get(self, key: Hashable) -> bytes | None:
         with self._lock:
             if key in self._kept:
                 self._kept.move_to_end(key)
             return self._kept.get(key)
 
-    def keep(self, key: tuple[object, int], data: bytes) -> None:
+    def keep(self, key: Hashable, data: bytes) -> None:
         with self._lock:
             if key not in self._kept:
                 self._kept[key] = data
@@ -63,6 +67,8 @@ class Book:
         self._stamp: object = None
         self._now = Now("queued", "", 0)
         self._sprites: bytes | None = None
+        self._network: tuple[nn.Module, Head, int] | None = None
+        self._network_stamp: object = None
 
     def look(self) -> Now:
         """What there is now. The state is read before the snapshots: a run that is "done" has shown all."""
@@ -76,11 +82,19 @@ class Book:
 
     def frame(self, index: int) -> bytes:
         """Frame `index`, which must exist."""
-        if (data := self._cache.get((self, index))) is None:
+        return self._encoded(frames.encode, index)
+
+    def gaps(self, index: int) -> bytes:
+        """The gaps of every class all over the circle or the sphere at snapshot `index`, which must exist."""
+        return self._encoded(gaps.encode, index)
+
+    def _encoded(self, encode: Callable[[Run, int], bytes], index: int) -> bytes:
+        key = (self, encode, index)
+        if (data := self._cache.get(key)) is None:
             with self._lock:  # thirty watchers of a new snapshot: one encodes it
-                if (data := self._cache.get((self, index))) is None:
+                if (data := self._cache.get(key)) is None:
                     data = encode(self._run, index)
-                    self._cache.keep((self, index), data)
+                    self._cache.keep(key, data)
         return data
 
     def sprites(self) -> bytes:
@@ -90,21 +104,34 @@ class Book:
                 self._sprites = sprite_sheet(self._run.probe.images)
             return self._sprites
 
+    def network(self) -> tuple[nn.Module, Head, int]:
+        """The newest network and head, and the step they are of. RunError while there are no weights."""
+        with self._lock:
+            stamp = self._mark("weights.npz")
+            if self._network is None or stamp != self._network_stamp:
+                self._network, self._network_stamp = restore(self._run, newest=True), stamp
+            return self._network
+
     def facts(self) -> dict:
         """What does not change while the run goes on, as JSON values."""
         with self._lock:
             recipe, probe = self._run.recipe, self._run.probe
             height, width = probe.images.shape[1:3]
+            noisy = (probe.truth != probe.labels).any()
+            titles = [losses.title(each) for each in (recipe.loss, *(loss for _, loss in recipe.later))]
+            loss = ", then ".join(title for title, _ in itertools.groupby(titles))
             written = json.loads((self.path / "recipe.json").read_text(encoding="utf-8"))
             return {
-                "title": written.get("title") or f"{losses.title(recipe.loss)} in {recipe.dim} dimensions",
+                "title": written.get("title") or f"{loss} in {recipe.dim} dimensions",
                 "total_steps": self._run.total_steps,
                 "recording": self.recording,
                 "dim": recipe.dim,
                 "classes": list(probe.names),
                 "labels": probe.labels.tolist(),
+                "truth": probe.truth.tolist() if noisy else None,
                 "split": probe.split.tolist(),
-                "loss": losses.title(recipe.loss),
+                "loss": loss,
+                "digits": "".join(data.catalogue()[recipe.data].names) == "0123456789" and (height, width) == (28, 28),
                 "sprite": {"columns": COLUMNS, "width": width, "height": height},
             }
 

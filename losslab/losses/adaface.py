@@ -53,6 +53,11 @@ class AdaFace(SoftmaxLoss):
         norm = a.norm.detach().clamp(0.001, 100)
         return (self.spread * (norm - a.memory.mean) / (a.memory.deviation + 1e-3)).clamp(-1, 1)
 
-    def positive(self, a: Angles) -> Tensor:
+    def margins(self, a: Angles) -> tuple[Tensor, Tensor]:
+        """What is added to the angle, −m ẑ, and what is taken from the cosine, m + m ẑ: [b] each."""
         shift = self.margin * self.quality(a)
-        return add_angle(a.target, -shift, self.beyond) - (self.margin + shift)
+        return -shift, self.margin + shift
+
+    def positive(self, a: Angles) -> Tensor:
+        to_angle, from_cosine = self.margins(a)
+        return add_angle(a.target, to_angle, self.beyond) - from_cosine

@@ -169,6 +169,10 @@ class Loss:
         """Own class, [b], without the margin: whose slope `gradient="detached"` takes."""
         return a.target
 
+    def trained(self, a: Angles) -> Tensor:
+        """Own class, [b], as training sees it: the value of `positive` with the slope that `gradient` chooses."""
+        return straight(self.positive(a), self.plain(a), self.gradient)
+
     def __call__(self, a: Angles) -> Tensor:
         """One loss per sample, [b]."""
         raise NotImplementedError
@@ -220,9 +224,8 @@ class SoftmaxLoss(Loss):
 
     def __call__(self, a: Angles) -> Tensor:
         radius = self.radius(a)
-        positive = straight(self.positive(a), self.plain(a), self.gradient)
         negative = torch.logsumexp(a.others(radius[:, None] * self.negative(a)), 1)
-        return F.softplus(negative - radius * positive, threshold=40)
+        return F.softplus(negative - radius * self.trained(a), threshold=40)
 
     def logits(self, a: Angles) -> Tensor:
         return self.radius(a)[:, None] * a.cosine

@@ -10,7 +10,7 @@ from losslab.catalogue import knob
 from losslab.geometry import angle, turn
 
 from .arcface import ArcFace
-from .base import Angles, Card, Loss, SoftmaxLoss, straight
+from .base import Angles, Card, Loss, SoftmaxLoss
 from .terms import Term, base_knob, inner, weight_knob
 
 
@@ -54,7 +54,7 @@ class IntraLoss(Term):
         bare = type(self.base).__call__ is SoftmaxLoss.__call__
         doubt = loss if bare else surprise(self.base, inner(a))
         if self.variant == "ring":
-            positive = straight(self.positive(a), self.plain(a), self.gradient)
+            positive = self.trained(a)
             away = self.radius(a) * (self.virtual(a) - positive)
             share = self.weight * torch.ones_like(loss)
             # One more exponential in the base's sum S: log(S + r) − log S.

@@ -53,8 +53,12 @@ class KappaFace(SoftmaxLoss):
     def begin(self, dim: int, classes: int, draw: torch.Generator | None) -> dict[str, Tensor]:
         return {"psi": torch.ones(classes), "sum": torch.zeros(classes, dim), "count": torch.zeros(classes)}
 
+    def margins(self, a: Angles) -> Tensor:
+        """One margin per sample, [b], the same for a class."""
+        return self.margin * a.memory.psi[a.label].to(a.target.dtype)
+
     def positive(self, a: Angles) -> Tensor:
-        return add_angle(a.target, self.margin * a.memory.psi[a.label].to(a.target.dtype), self.beyond)
+        return add_angle(a.target, self.margins(a), self.beyond)
 
     def remember(self, a: Angles) -> None:
         kept = a.memory

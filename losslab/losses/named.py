@@ -65,7 +65,8 @@ def settings(loss: Loss) -> dict[str, Any]:
 def turned(loss: Loss, changes: dict[str, Any]) -> Loss:
     """The loss with some flat knobs changed. Another base begins with its own defaults. ValueError for a knob that it
     does not have or a value out of range."""
-    own = {name: value for name, value in changes.items() if name in declared.knobs(loss)}
+    known = declared.knobs(loss)
+    own = {name: value for name, value in changes.items() if name in known}
     rest = changes.keys() - own
     unknown = sorted(name for name in rest if not (wraps(loss) and name.startswith(f"{BASE}_")))
     if unknown:

@@ -40,7 +40,8 @@ export class Card {
       this.drawn = i;
     }
     this.picture.setAttribute("aria-label", `picture of sample ${i}, class ${names[label]}`);
-    say(this.title, `Class ${names[label]}`);
+    const truth = info.truth?.[i] ?? label;
+    say(this.title, truth === label ? `Class ${names[label]}` : `Class ${names[label]}, really ${names[truth]}`);
     say(this.note, `${info.split[i] ? "test" : "train"} sample ${i} · ${STATES[frame.state[i]]}`);
     this.#table([
       ["own prototype", `${own.toFixed(1)}°`],

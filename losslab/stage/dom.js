@@ -51,3 +51,13 @@ export function choice(label, options, chosen, onpick) {
 /** A knob of a wrapped loss as words; a number without digits that nobody reads (a schedule has many). */
 export const spoken = (name) => name.replaceAll("_", " ");
 export const short = (value) => (typeof value === "number" ? Number(value.toPrecision(3)) : value);
+
+/** Hands a blob to the reader as a file. */
+export function save(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}
+
+/** A title as a part of a file's name. */
+export const fileName = (title) => title.replace(/[^\w.-]+/g, "-");

@@ -2,6 +2,7 @@
 // HTTP polling where no socket gets through). The browser asks, so a slow browser is never flooded.
 
 import { decode, split } from "./frame.js";
+import { Gaps } from "./gaps.js";
 
 export const FINISHED = new Set(["done", "stopped", "failed", "interrupted"]);
 const CHUNK = 64;
@@ -27,10 +28,11 @@ export class Feed {
   lost = false;
   #abort = null;
 
-  /** `heard(what)` is called after each change with "info", "frames", "status" or "restart". */
+  /** `heard(what)` is called after each change with "info", "frames", "status", "gaps" or "restart". */
   constructor({ base, run, heard }) {
     Object.assign(this, { base, run, heard });
     this.path = `${base}/losslab/runs/${encodeURIComponent(run)}`;
+    this.gaps = new Gaps(this.path, () => heard("gaps"));
   }
 
   get finished() { return FINISHED.has(this.status.state); }
@@ -91,6 +93,7 @@ export class Feed {
 
   #restart() {
     [this.frames, this.ready] = [[], 0];
+    this.gaps = new Gaps(this.path, () => this.heard("gaps"));
     this.heard("restart");
   }
 

@@ -2,7 +2,7 @@
 // with their lengths, where plain softmax grows its petals).
 
 import { css, mix } from "./ink.js";
-import { badge, dotRadius, label, prototypes, ring, Spots, trail } from "./marks.js";
+import { badge, dotRadius, label, nearestPrototype, prototypes, ring, Spots, star, trail } from "./marks.js";
 
 const BINS = 720;
 const GOLDEN = 0.6180339887498949;
@@ -46,6 +46,7 @@ export class Flat {
     this.#prototypes(ctx, scene, plane);
     if (plane) this.#lengths(ctx, scene, true);
     this.#marks(ctx, scene);
+    if (scene.drawn) this.#drawn(ctx, scene, plane);
   }
 
   #planePlaces(scene) {
@@ -70,14 +71,21 @@ export class Flat {
     ctx.lineTo(x + to * Math.cos(angle), y - to * Math.sin(angle));
   }
 
-  #zones(ctx, { zones, show, inks, hidden, theme, preview }, plane) {
+  #zones(ctx, { zones, show, inks, hidden, theme, preview, strip }, plane) {
     if (!zones) return;
     const { x, y, r } = this.main, arcs = show.zones ? zones.arcs.filter(({ k }) => !hidden.has(k)) : [];
+    if (strip && show.zones) { // what no class clears: grey, and the zones laid over it
+      ctx.beginPath();
+      ctx.arc(x, y, r, 0, 2 * Math.PI);
+      ctx.fillStyle = css(theme.text, theme.dark ? 0.12 : 0.075);
+      ctx.fill();
+    }
     for (const { k, from, to } of arcs) {
       ctx.beginPath();
       ctx.moveTo(x, y);
       ctx.arc(x, y, plane ? this.reach : r, -from, -to, true);
       ctx.closePath();
+      if (strip) { ctx.fillStyle = css(theme.background); ctx.fill(); }
       ctx.fillStyle = css(inks[k], theme.dark ? 0.17 : 0.12);
       ctx.fill();
       ctx.beginPath();
@@ -180,6 +188,24 @@ export class Flat {
     for (const [i, firm] of [[marks.hover, false], [marks.pin, true]])
       if (i !== null && i !== undefined && i < motion.norm.length && this.spots.side[i] !== 255)
         ring(ctx, this.spots.x[i], this.spots.y[i], firm ? 7 : 6, theme, firm);
+  }
+
+  /** What the reader drew, joined to the nearest prototype: along the circle, or straight in the plane. */
+  #drawn(ctx, { drawn, motion, theme, inks, each }, plane) {
+    const [a, b] = drawn.direction, p = nearestPrototype(drawn.direction, motion.prototype), { x, y, r, half } = this.main;
+    const angle = Math.atan2(b, a), to = Math.atan2(motion.prototype[p * 3 + 1], motion.prototype[p * 3]), out = plane ? half * 0.965 : r + 12;
+    const [sx, sy] = plane ? this.place(a, b, drawn.length, 0) : [x + out * Math.cos(angle), y - out * Math.sin(angle)];
+    ctx.globalAlpha = drawn.faint ? 0.35 : 1;
+    ctx.beginPath();
+    if (plane) { ctx.moveTo(sx, sy); ctx.lineTo(x + out * Math.cos(to), y - out * Math.sin(to)); }
+    else ctx.arc(x, y, out, -angle, -to, Math.sin(to - angle) > 0);
+    for (const [rgb, width] of [[theme.background, 5.5], [inks[Math.floor(p / each)], 3]]) {
+      ctx.strokeStyle = css(rgb);
+      ctx.lineWidth = width;
+      ctx.stroke();
+    }
+    ctx.globalAlpha = 1;
+    star(ctx, sx, sy, theme, { alpha: drawn.faint ? 0.35 : 1 });
   }
 
   pick(x, y) { return this.spots.pick(x, y); }

@@ -38,6 +38,15 @@ export function decode(buffer) {
   return frame;
 }
 
+const GAPS = 0x31474c4c; // "LLG1"
+
+/** Decodes the gaps of every class all over the sphere or the circle: {index, n, gap [c v]}, see zones.js. */
+export function decodeGaps(buffer) {
+  const head = new DataView(buffer, 0, 16);
+  if (head.getUint32(0, true) !== GAPS) throw new Error("not a grid of gaps");
+  return { index: head.getUint32(4, true), n: head.getUint32(8, true), gap: Float32Array.from(new Int16Array(buffer, 16), (g) => g / 8192) };
+}
+
 /** Splits the body of a backlog answer: [u32 length][frame] ... */
 export function* split(buffer) {
   const view = new DataView(buffer);
@@ -76,10 +85,10 @@ export function between(a, b, t, out) {
     else { d[o] = x; d[o + 1] = y; d[o + 2] = z; }
     out.norm[i] = a.norm[i] * s0 * (1 - t) + b.norm[i] * s1 * t;
   }
-  const [f, g] = [a.prototype, b.prototype];
+  const [f, g] = [a.prototype, b.length.length === rows ? b.prototype : a.prototype]; // a later loss may have more of them
   for (let k = 0, o = 0; k < rows; k++, o += 3) {
     slerp(f[o], f[o + 1], f[o + 2], g[o], g[o + 1], g[o + 2], t, out.prototype, o);
-    out.length[k] = a.length[k] * (1 - t) + b.length[k] * t;
+    out.length[k] = a.length[k] * (1 - t) + (b.length[k] ?? a.length[k]) * t;
   }
   return out;
 }

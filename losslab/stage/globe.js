@@ -1,7 +1,7 @@
 // The sphere: orthographic, far side first and faint, and the same data on two equal-area hemispheres where nothing hides.
 
 import { css, mix } from "./ink.js";
-import { badge, dotRadius, label, prototypes, ring, Spots, trail } from "./marks.js";
+import { badge, dotRadius, label, nearestPrototype, prototypes, ring, Spots, star, trail } from "./marks.js";
 
 const SHADES = 8; // steps of the slight darkening towards the limb
 const [SOFT, SOFTER] = [2, 3]; // the area fill is drawn at a half, in motion at a third: its edge lies under the outline
@@ -20,6 +20,9 @@ function meridian(longitude) {
     return [Math.cos(a) * Math.cos(longitude), Math.cos(a) * Math.sin(longitude), Math.sin(a)][o % 3];
   });
 }
+
+/** What no class clears: a light grey, where a scene asks for it. */
+const stripInk = ({ text: [r, g, b], dark }) => (((dark ? 30 : 19) << 24) | (b << 16) | (g << 8) | r) >>> 0;
 
 const EQUATOR = [circleOfLatitude(0)];
 const GRATICULE = [-60, -30, 30, 60].map((d) => circleOfLatitude((d * Math.PI) / 180))
@@ -84,7 +87,7 @@ export class Globe {
     ctx.rect(0, 0, this.main.right, this.main.bottom);
     ctx.clip();
     this.#badges(ctx, scene, M, false);
-    if (show.zones && zones) this.#fill(ctx, scene, M, cx, cy, R, 0, width, height);
+    if (scene.heat || (show.zones && zones)) this.#fill(ctx, scene, M, cx, cy, R, 0, width, height);
     this.#stroke(ctx, grid.near, theme.text, 0.16);
     this.#stroke(ctx, equator.near, theme.text, 0.32);
     if (plain) this.#stroke(ctx, plain.near, theme.text, 0.78, 1.1);
@@ -99,8 +102,10 @@ export class Globe {
     ctx.restore();
     if (this.maps) this.#maps(ctx, scene, M, { grid, equator, plain, margin }, width, height);
     this.#nearDots(ctx, scene, dots.near, dpr, width, height);
+    if (scene.drawn) this.#way(ctx, scene, M);
     this.#badges(ctx, scene, M, true);
     this.#marks(ctx, scene, M);
+    if (scene.drawn) this.#drawn(ctx, scene, M);
   }
 
   /** The shaded ball. Kept as a bitmap while its size stays: a gradient over a quarter of a megapixel is not free. */
@@ -228,16 +233,17 @@ export class Globe {
     dots.lay(ctx);
   }
 
-  /** The margin zones as a light tint: each pixel asks the grid of zones, coarsely. `side`: 0 the sphere,
+  /** The margin zones (or a magnitude, `scene.heat`) as a light tint: each pixel asks the grid, coarsely. `side`: 0 the sphere,
    *  1 the near map, -1 the far map. */
   #fill(ctx, scene, M, cx, cy, R, side, width, height) {
     const x0 = Math.max(0, Math.floor(cx - R)), y0 = Math.max(0, Math.floor(cy - R));
     const soft = scene.moving ? SOFTER : SOFT;
     const w = Math.ceil((Math.min(width, cx + R) - x0) / soft), h = Math.ceil((Math.min(height, cy + R) - y0) / soft);
     if (w <= 0 || h <= 0 || !(R > 0)) return;
-    const { image, pixels, canvas } = this.#scratch(w, h), { zones } = scene;
+    const { image, pixels, canvas } = this.#scratch(w, h), ground = scene.heat ?? scene.zones;
     const alpha = scene.theme.dark ? 52 : 36;
-    const tint = [0, ...scene.inks.map(([r, g, b], k) =>
+    const nobody = scene.strip ? stripInk(scene.theme) : 0;
+    const tint = scene.heat?.tint ?? [nobody, ...scene.inks.map(([r, g, b], k) =>
       scene.hidden.has(k) ? 0 : ((alpha << 24) | (b << 16) | (g << 8) | r) >>> 0)];
     for (let j = 0, at = 0; j < h; j++) {
       const y = (cy - (y0 + (j + 0.5) * soft)) / R;
@@ -246,7 +252,7 @@ export class Globe {
         if (square >= 1) continue;
         const s = side === 0 ? 1 : Math.sqrt(2 - square), z = side === 0 ? Math.sqrt(1 - square) : side * (1 - square);
         const a = side < 0 ? -x * s : x * s, b = y * s;
-        pixels[at] = tint[zones.at(M[0] * a + M[3] * b + M[6] * z, M[1] * a + M[4] * b + M[7] * z, M[2] * a + M[5] * b + M[8] * z)];
+        pixels[at] = tint[ground.at(M[0] * a + M[3] * b + M[6] * z, M[1] * a + M[4] * b + M[7] * z, M[2] * a + M[5] * b + M[8] * z)];
       }
     }
     canvas.getContext("2d").putImageData(image, 0, 0);
@@ -272,7 +278,7 @@ export class Globe {
       ctx.arc(map.x, map.y, map.r, 0, 2 * Math.PI);
       ctx.fillStyle = css(mix(theme.background, theme.text, theme.dark ? 0.035 : 0.015));
       ctx.fill();
-      if (show.zones && scene.zones) this.#fill(ctx, scene, M, map.x, map.y, map.r, i === 0 ? 1 : -1, width, height);
+      if (scene.heat || (show.zones && scene.zones)) this.#fill(ctx, scene, M, map.x, map.y, map.r, i === 0 ? 1 : -1, width, height);
     });
     this.#stroke(ctx, grid.map, theme.text, 0.12);
     this.#stroke(ctx, equator.map, theme.text, 0.24);
@@ -338,6 +344,31 @@ export class Globe {
       if (this.spots.side[i] !== 255) ring(ctx, this.spots.x[i], this.spots.y[i], firm ? 7 : 6, theme, firm);
       if (this.maps && this.mapSpots.side[i] === 0) ring(ctx, this.mapSpots.x[i], this.mapSpots.y[i], 5, theme, firm);
     }
+  }
+
+  /** The shortest way from what the reader drew to the nearest prototype. */
+  #way(ctx, { drawn, motion, theme, inks, each }, M) {
+    const { direction: from, faint } = drawn, p = nearestPrototype(from, motion.prototype), to = motion.prototype.subarray(p * 3, p * 3 + 3);
+    const way = new Float32Array(33 * 3), alpha = faint ? 0.35 : 1;
+    for (let s = 0; s <= 32; s++) {
+      const mid = from.map((v, d) => v + (to[d] - v) * (s / 32)), r = Math.hypot(...mid) || 1;
+      way.set(mid.map((v) => v / r), s * 3);
+    }
+    const path = this.#trace([way], M), ink = inks[Math.floor(p / each)];
+    for (const [rgb, width] of [[theme.background, 5], [ink, 2.6]]) {
+      this.#stroke(ctx, path.far, rgb, 0.3 * alpha, width);
+      this.#stroke(ctx, path.near, rgb, alpha, width);
+      if (this.maps) this.#stroke(ctx, path.map, rgb, alpha, width * 0.8);
+    }
+  }
+
+  #drawn(ctx, { drawn, theme }, M) {
+    const [a, b, c] = drawn.direction, alpha = drawn.faint ? 0.35 : 1, { x: cx, y: cy, r: R } = this.main;
+    const x = M[0] * a + M[1] * b + M[2] * c, y = M[3] * a + M[4] * b + M[5] * c, z = M[6] * a + M[7] * b + M[8] * c;
+    star(ctx, cx + x * R, cy - y * R, theme, { alpha: z >= 0 ? alpha : 0.3 });
+    if (!this.maps) return;
+    const map = this.maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z));
+    star(ctx, map.x + (z >= 0 ? x : -x) * s, map.y - y * s, theme, { radius: 9, alpha });
   }
 
   pick(x, y) {

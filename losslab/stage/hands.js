@@ -20,7 +20,7 @@ export function attachHands(canvas, act) {
     pointers.set(event.pointerId, place(event));
     [travel, last] = [0, event.timeStamp];
     if (pointers.size === 2) pinch = spread().gap;
-    act.hold();
+    act.hold(place(event));
   });
   canvas.addEventListener("pointermove", (event) => {
     const to = place(event), from = pointers.get(event.pointerId);

@@ -96,7 +96,7 @@ export function explain({ state, reason, queue }, { lost, missing, step, frames 
 /** The theme, as custom properties for stage.css. */
 export function applyTheme(root, theme) {
   const { dark, font, border, ...inks } = theme;
-  for (const name of ["background", "text", "primary", "secondary", "soft", "hair", "wrong"]) root.style.setProperty(`--ll-${name}`, css(inks[name]));
+  for (const name of ["background", "text", "primary", "secondary", "soft", "hair", "inside", "wrong"]) root.style.setProperty(`--ll-${name}`, css(inks[name]));
   root.style.setProperty("--ll-border", border);
   root.style.setProperty("--ll-font", font);
   root.style.colorScheme = dark ? "dark" : "light";

@@ -51,6 +51,35 @@ export function ring(ctx, x, y, radius, theme, firm) {
   ctx.stroke();
 }
 
+/** What the reader drew: a star, joined to the nearest prototype. */
+export function star(ctx, x, y, theme, { radius = 11, alpha = 1 } = {}) {
+  ctx.save();
+  ctx.globalAlpha = alpha;
+  ctx.beginPath();
+  for (let i = 0; i < 10; i++) {
+    const r = i % 2 ? radius * 0.45 : radius, angle = (i * Math.PI) / 5 - Math.PI / 2;
+    ctx.lineTo(x + r * Math.cos(angle), y + r * Math.sin(angle));
+  }
+  ctx.closePath();
+  ctx.lineJoin = "round";
+  ctx.lineWidth = 4;
+  ctx.strokeStyle = css(theme.background);
+  ctx.stroke();
+  ctx.fillStyle = css(theme.text);
+  ctx.fill();
+  ctx.restore();
+}
+
+/** The prototype nearest to a direction: its row. */
+export function nearestPrototype([x, y, z = 0], prototype) {
+  let [best, row] = [-Infinity, 0];
+  for (let p = 0; p * 3 < prototype.length; p++) {
+    const cosine = x * prototype[p * 3] + y * prototype[p * 3 + 1] + z * prototype[p * 3 + 2];
+    if (cosine > best) [best, row] = [cosine, p];
+  }
+  return row;
+}
+
 /** The way of one sample through the snapshots: pieces of [x0, y0, x1, y1, age 0..1], oldest faint, an arrow at the end. */
 export function trail(ctx, pieces, rgb, theme) {
   if (pieces.length === 0) return;

@@ -2,7 +2,7 @@
 // what depends on the drawing (places, zones, what is hovered); all else it reads from the stage and never changes.
 
 import { Card } from "./card.js";
-import { h } from "./dom.js";
+import { fileName, h, save } from "./dom.js";
 import { layers } from "./dots.js";
 import { Flat } from "./flat.js";
 import { between } from "./frame.js";
@@ -33,6 +33,8 @@ export class Picture {
   get size() { return { width: this.canvas.clientWidth, height: this.canvas.clientHeight, dpr: devicePixelRatio || 1 }; }
   get both() { return this.stage.frames.length > 0 && (this.stage.options.both ?? this.size.width >= 560); }
   get many() { return this.stage.names.length > COLOURS; }
+  /** Can the margin zones of what is shown be drawn, now or soon? */
+  get drawable() { return Boolean(this.stage.preview) || this.zones.known || !this.stage.feed.gaps.refused; }
   get #view() { return this.stage.dim === 2 ? this.flat : this.globe; }
 
   pick(x, y) { return this.#view.pick(x, y); }
@@ -52,12 +54,18 @@ export class Picture {
     if (stale || !this.shown || this.shown.frame !== frame) this.#dress(frame);
     if (frame) {
       this.motion = between(frame, frames[Math.min(index + 1, player.end)], player.still ? 0 : player.position - index, this.motion);
-      this.zones.update({ ...this.motion, each: frame.each, weighs: frame.weighsLength, curves: preview ?? frame, dim, rough: player.moving });
+      this.zones.update({ ...this.motion, each: frame.each, weighs: frame.weighsLength, curves: preview ?? frame, given: this.#given(frame), dim, rough: player.moving });
     }
     this.#hovering();
     this.scene = this.#scene(frame);
     this.#paint(this.canvas.getContext("2d", { willReadFrequently: true }), { width, height, dpr }, this.#dots);
     return true;
+  }
+
+  /** Margin zones that the server worked out, where no curve can tell them; null while they are on their way. */
+  #given(frame) {
+    const { options, preview, feed } = this.stage;
+    return !preview && options.zones && frame.negative.length === 0 ? feed.gaps.near(frame.index) : null;
   }
 
   /** What depends on the real snapshot and the reader's choices, but not on the motion or the camera. */
@@ -75,15 +83,15 @@ export class Picture {
   }
 
   #scene(frame) {
-    const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed } = this.stage, { inks, lit, hover } = this;
+    const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed, pointed = -1, drawn = null } = this.stage, { inks, lit, hover } = this;
     const show = { ...options, both: this.both, zones: options.zones && this.zones.known };
     const base = { theme, show, hidden, names, inks, lit, c: names.length, preview: Boolean(preview), moving, normScale,
-      marks: { hover: hover?.kind === "sample" ? hover.index : null, prototype: hover?.kind === "prototype" ? hover.index : -1, pin, trail } };
+      marks: { hover: hover?.kind === "sample" ? hover.index : pointed >= 0 ? pointed : null, prototype: hover?.kind === "prototype" ? hover.index : -1, pin, trail } };
     if (!frame) {
       return { ...base, n: 0, c: 0, each: 1, names: [], style: [], styles: [], zones: null,
         motion: { direction: new Float32Array(0), norm: [], prototype: new Float32Array(0), length: [] } };
     }
-    return { ...base, n: frame.n, each: frame.each, ...this.shown, motion: this.motion, zones: this.zones,
+    return { ...base, n: frame.n, each: frame.each, ...this.shown, motion: this.motion, zones: this.zones, drawn,
       markInk: pin === null ? theme.text : inks[feed.info.labels[pin]] };
   }
 
@@ -110,22 +118,24 @@ export class Picture {
     card.place(...(this.hover ? pointer : [0, 0]), width, height, !this.hover || this.hover.index === pin);
   }
 
+  /** The picture as it is now on a canvas of its own, without a ground, at `dpr` pixels a point. */
+  image(dpr) {
+    const { width, height } = this.size, layer = h("canvas", { width: width * dpr, height: height * dpr });
+    this.#paint(layer.getContext("2d"), { width, height, dpr }, layers());
+    return layer;
+  }
+
   /** Saves the picture as a PNG at twice its size, with its name below. */
   download() {
     const { feed, theme, player } = this.stage, { width, height } = this.size, foot = 30;
-    const canvas = h("canvas", { width: width * 2, height: (height + foot) * 2 }), layer = h("canvas", { width: width * 2, height: height * 2 });
+    const canvas = h("canvas", { width: width * 2, height: (height + foot) * 2 });
     const ctx = canvas.getContext("2d"), title = feed?.info?.title ?? "losslab", step = this.shown?.frame.step ?? 0;
-    this.#paint(layer.getContext("2d"), { width, height, dpr: 2 }, layers());
     ctx.fillStyle = css(theme.background);
     ctx.fillRect(0, 0, canvas.width, canvas.height);
-    ctx.drawImage(layer, 0, 0);
+    ctx.drawImage(this.image(2), 0, 0);
     ctx.scale(2, 2);
     label(ctx, `${title} · step ${step}${player.real ? "" : " (between snapshots)"}`, width / 2, height + 18, theme, { align: "center", size: 13 });
-    canvas.toBlob((blob) => {
-      const link = h("a", { href: URL.createObjectURL(blob), download: `${title.replace(/[^\w.-]+/g, "-")}-step-${step}.png` });
-      link.click();
-      setTimeout(() => URL.revokeObjectURL(link.href), 10000);
-    });
+    canvas.toBlob((blob) => save(blob, `${fileName(title)}-step-${step}.png`));
   }
 }
 

@@ -7,20 +7,24 @@
 import { Camera } from "./camera.js";
 import { Charts } from "./charts.js";
 import { Dial } from "./dial.js";
-import { h, mark, say, short, spoken } from "./dom.js";
+import { fileName, h, mark, save, say, short, spoken } from "./dom.js";
 import { Feed, FINISHED } from "./feed.js";
+import { Gallery, GROUPS } from "./gallery.js";
 import { attachHands, attachKeys } from "./hands.js";
 import { readTheme } from "./ink.js";
 import { applyTheme, explain, helpPanel, Legend, STATES, toolbar } from "./layout.js";
+import { Pad } from "./pad.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { trailOf } from "./scene.js";
+import { csv, page, picture } from "./sheet.js";
 import { sentence } from "./stats.js";
 import { Timeline } from "./timeline.js";
 
 const stages = new Map();
 const KEPT = 6; // parked stages whose frames stay in memory
 const AWAY = 4000; // ms a stage may be unmounted before it stops following its run
+const AT_REST = 600; // ms without a change, after which the page is told what is looked at
 
 export default function mount({ data, parentElement, setStateValue }) {
   let stage = stages.get(data.key);
@@ -44,6 +48,7 @@ class Stage {
   focus = -1; // the class singled out, or -1
   pin = null; // the sample that keeps its card, and the way it came
   trail = null;
+  pointed = -1; // the sample looked at in the gallery, or -1
   camera = new Camera();
   player = new Player();
   picture = new Picture(this);
@@ -56,10 +61,10 @@ class Stage {
 
   constructor() {
     this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    this.still.addEventListener("change", () => { this.player.still = this.still.matches; this.wake(); });
+    this.still.addEventListener("change", () => { this.player.still = this.pad.still = this.still.matches; this.wake(); });
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.root.isConnected && this.#retheme());
-    this.player.still = this.still.matches;
     this.#build();
+    this.player.still = this.pad.still = this.still.matches;
     this.resized = new ResizeObserver(() => { this.stale = true; this.render(); });
     this.resized.observe(this.picture.canvas);
     this.resized.observe(this.charts.element);
@@ -80,6 +85,13 @@ class Stage {
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
       download: () => this.picture.download(), help: () => this.#toggleHelp() });
+    this.gallery = new Gallery({ onpin: (i) => { this.#pinTo(i === this.pin ? null : i); this.wake(); }, onpoint: (i) => { this.pointed = i; this.wake(); },
+      onchange: () => { this.galleryStale = true; this.wake(); }, onsave: (what) => this.#save(what) });
+    this.pad = new Pad({ onchange: change, onplaced: (direction) => {
+      if (this.dim === 3) this.camera.show(direction, this.still.matches ? 0 : 400);
+      this.wake();
+    } });
+    this.side = h("div", { className: "side", hidden: true }, this.pad.element, this.gallery.element);
     this.title = h("span", { className: "title" });
     this.badge = h("span", { className: "badge" });
     this.knobs = h("span", { className: "knobs" });
@@ -87,7 +99,7 @@ class Stage {
     this.spoken = h("p", { className: "spoken", "aria-live": "polite" });
     this.head = h("div", { className: "head" }, this.title, this.badge, this.knobs, this.dial.element);
     this.body = h("div", { className: "body" },
-      h("div", { className: "left" }, box, this.legend.element), this.charts.element);
+      h("div", { className: "left" }, box, this.legend.element), this.side, this.charts.element);
     this.root = h("div", { className: "losslab-stage", "data-testid": "stage" },
       this.head, this.tools.element, this.body, this.timeline.element, this.finding, this.spoken);
     const act = this.#actions();
@@ -145,10 +157,37 @@ class Stage {
     const { positive, negative, text } = data.preview ?? {};
     this.asked = positive ? { positive: Float32Array.from(positive), negative: Float32Array.from(negative), text } : null;
     this.dial.update(data.dial ?? null);
+    if (!before) this.#furnish(data);
+    else if (before.run !== data.run) this.start = null; // what the link said was of another run
     if (!before || before.run !== data.run || before.base !== data.base) this.#open_run(data);
     else if (before.replay !== data.replay && !this.#open) { this.player.seek(0); if (!this.still.matches) this.player.toggle(false); }
     this.#report();
     this.wake();
+  }
+
+  /** What the page wants beside the picture, and where its link says to begin: {sample, groups, mislabelled, split, step}. */
+  #furnish({ gallery = false, pad = false, start = null }) {
+    this.side.hidden = !gallery && !pad;
+    this.gallery.element.hidden = !gallery;
+    mark(this.root, "data-side", !this.side.hidden);
+    if (gallery) this.root.append(this.charts.element); // the gallery takes their place
+    this.start = start;
+    if (!start) return;
+    this.options.split = start.split;
+    this.gallery.chosen = new Set(start.groups);
+    this.gallery.only = start.mislabelled;
+    this.told = JSON.stringify(start);
+  }
+
+  /** Tells the page what is looked at, once it has been for a moment: the page keeps it in its link. */
+  #tell() {
+    const { player, options, gallery, frames, pin } = this;
+    clearTimeout(this.telling);
+    if (!this.data.start || this.moving || !frames.length || this.#open) return;
+    const step = player.position === player.end ? null : frames[player.index].step;
+    const seen = { sample: pin, groups: GROUPS.map(([name]) => name).filter((name) => gallery.chosen.has(name)), mislabelled: gallery.only, split: options.split, step };
+    const text = JSON.stringify(seen);
+    if (text !== this.told) this.telling = setTimeout(() => { this.told = text; this.set?.("seen", seen); }, AT_REST);
   }
 
   #open_run({ base, run }) {
@@ -158,16 +197,18 @@ class Stage {
     this.names = [];
     this.player.playing = this.player.live = false;
     this.legend.build([]);
+    this.pad.open(null);
     if (!run) return;
     this.sheet = new Image();
     this.feed = new Feed({ base: base ?? "", run, heard: (what) => this.#heard(what) });
     this.feed.start();
+    this.pad.open(this.feed.path);
   }
 
   #forget() {
     this.frames = [];
     this.player.restart();
-    [this.pin, this.trail] = [null, null];
+    [this.pin, this.trail, this.pointed] = [null, null, -1];
     this.picture.forget();
     this.charts.scale = null;
     this.timeline.setFrames([]);
@@ -175,7 +216,13 @@ class Stage {
   }
 
   /** Something moves by itself, or under the hand. */
-  get moving() { return this.player.moving || this.camera.moving; }
+  get moving() { return this.player.moving || this.camera.moving || this.pad.moving; }
+
+  /** What the reader drew: {direction, length, faint}, or null. Not at the step of its weights it is no part of the picture: faint. */
+  get drawn() {
+    const { answer, direction } = this.pad;
+    return answer && { direction, length: answer.length, faint: answer.step !== this.frames[this.player.index]?.step && !this.player.live };
+  }
 
   get #open() { return Boolean(this.feed) && !this.feed.finished; }
 
@@ -201,6 +248,7 @@ class Stage {
       this.sheet.onload = () => { this.picture.card.forget(); this.wake(); };
       this.sheet.src = url.startsWith("/") && !url.startsWith(base) ? base + url : url;
     }
+    this.pad.describe(info, !this.data.pad);
     if (this.dim !== info.dim) { this.camera = new Camera(); this.dim = info.dim; }
     this.stale = true;
   }
@@ -222,6 +270,16 @@ class Stage {
     this.timeline.setFrames(this.frames);
     this.curvesStale = true;
     if (this.pin !== null) this.trail = trailOf(this.frames, this.pin);
+    if (this.start && ready >= this.feed.status.snapshots) this.#begin();
+    this.pad.arrived();
+  }
+
+  /** Goes to where the link says. */
+  #begin() {
+    const { sample, step } = this.start;
+    this.start = null;
+    if (sample !== null && sample < this.frames[0].n) this.#pinTo(sample);
+    if (step !== null) this.player.seek(Math.max(0, this.frames.findLastIndex((frame) => frame.step <= step)));
   }
 
   // ---- what the reader does ------------------------------------------------------------------------------------------
@@ -335,6 +393,7 @@ class Stage {
     const seconds = this.lastTurn && now - this.lastTurn < 250 ? (now - this.lastTurn) / 1000 : 1 / 60;
     this.lastTurn = now;
     this.camera.tick(seconds, now);
+    this.pad.tick(seconds);
     this.player.tick(seconds, this.#open);
     this.render();
     if (this.moving) {
@@ -368,11 +427,16 @@ class Stage {
     mark(this.root, "data-points", shown?.count ?? 0);
     mark(this.root, "data-preview", this.preview?.text ?? ""); // whose outlines are drawn, when not the snapshot's own
     mark(this.root, "data-step", frame?.step ?? "");
-    this.tools.update(this.dim ?? 3, { ...this.options, both }, !frame || zones.known);
+    mark(this.root, "data-pin", this.pin ?? "");
+    mark(this.root, "data-zones", frame && zones.known ? zones.arcs?.length ?? zones.outlines.filter((lines) => lines.length).length : ""); // classes, or arcs, that have one
+    this.tools.update(this.dim ?? 3, { ...this.options, both }, !frame || this.picture.drawable);
     this.timeline.update(frame, this.#open);
     charts.element.classList.toggle("waiting", !frame);
     if (fresh || !frame) this.legend.update(frame ? this.#counts() : names.map(() => ""), inks, hidden, names);
     if (!frame) { say(this.finding, ""); return; }
+    if (this.data.gallery && (fresh || this.curvesStale || this.galleryStale || this.gallery.pin !== this.pin)) this.#fill(frame);
+    if (this.data.pad) this.pad.update({ names, inks, step: frame.step, live: this.player.live });
+    if (this.data.gallery) this.#tell();
     if (this.curvesStale || this.stale) charts.drawCurves(this.frames, theme);
     if (fresh) {
       charts.drawAngles(shown.stats, theme);
@@ -384,7 +448,23 @@ class Stage {
     const next = this.frames[Math.min(this.player.index + 1, this.player.end)];
     charts.movePlayhead(frame.step + (next.step - frame.step) * (this.player.position - this.player.index), frame);
     this.#speak(sentence(frame, shown.stats, { split: this.options.split, names, preview: Boolean(this.preview),
-      unknown: this.options.zones && !zones.known, empty: this.options.zones && !this.player.moving ? zones.empty : [] }));
+      unknown: this.options.zones && !this.picture.drawable, empty: this.options.zones && !this.player.moving ? zones.empty : [] }));
+  }
+
+  #fill(frame) {
+    const { shown, inks } = this.picture, { frames, theme, sheet, pin, player } = this;
+    this.galleryStale = false;
+    this.gallery.update({ frame, frames, info: this.feed.info, inks, shown: (i) => shown.style[i] !== 65535, pin, sheet, theme, position: player.index });
+  }
+
+  /** Saves the gallery as a table ("csv"), a contact sheet ("png") or a page ("html"). */
+  #save(what) {
+    const { feed, gallery, sheet, theme } = this, frame = this.picture.shown?.frame;
+    if (!frame || (what !== "csv" && !sheet.complete)) return;
+    const scene = { frame, info: feed.info, members: gallery.seen }, name = `${fileName(feed.info.title)}-step-${frame.step}-margin-samples.${what}`;
+    if (what === "csv") save(new Blob([csv(scene)], { type: "text/csv" }), name);
+    else if (what === "png") picture(scene, sheet, theme).toBlob((blob) => save(blob, name));
+    else save(new Blob([page(scene, sheet, theme)], { type: "text/html" }), name);
   }
 
   /** Samples of each class in the chosen split, hidden or not: they say what could be shown. */

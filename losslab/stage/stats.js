@@ -33,6 +33,21 @@ export function anglesOf(frame, i, label) {
   return { own: degrees(own), other: degrees(other), rival };
 }
 
+/** The class other than `label` that inference ranks highest for sample i. */
+export function nearestOther(frame, i, label) {
+  const { position, prototype, length, weighsLength, c, each, dim } = frame, at = i * dim;
+  let [best, who] = [-Infinity, -1];
+  for (let p = 0; p < c * each; p++) {
+    const k = Math.floor(p / each);
+    if (k === label) continue;
+    let value = 0;
+    for (let d = 0; d < dim; d++) value += position[at + d] * prototype[p * 3 + d];
+    if (weighsLength) value *= length[p];
+    if (value > best) [best, who] = [value, k];
+  }
+  return who;
+}
+
 /** Statistics of the shown samples of a snapshot. `shown(i)` says whether sample i counts. */
 export function measure(frame, labels, shown) {
   const { n, c, state } = frame;

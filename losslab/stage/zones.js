@@ -4,7 +4,8 @@
 //
 // where theta_k is the angle to the nearest prototype of k. The margin zone of k is gap_k > 0; the plain boundaries are
 // where the argmax of L_j negative changes. On the sphere both are contoured on an octahedral grid: one square grid that
-// covers the sphere without poles or seams.
+// covers the sphere without poles or seams. Where gap_k depends on more than theta_k and the other angles one by one, the
+// loss's own curves cannot tell it; then the server sends its values on that very grid.
 
 const TABLE = 512, ROW = TABLE + 2;
 
@@ -64,6 +65,39 @@ function octahedron(n) {
   return place;
 }
 
+/** Where one zone after another ends, of gaps [c v] that were given on a grid: lines on the sphere, arcs on the circle. */
+export function edges({ gap, n, classes }, dim) {
+  if (dim === 2) return { arcs: arcs(gap, n, classes).found };
+  const grid = Grid.of(n), v = grid.count, inside = new Uint8Array(v);
+  return { outlines: Array.from({ length: classes }, (_, k) => {
+    const at = k * v;
+    for (let i = 0; i < v; i++) inside[i] = gap[at + i] > 0 ? 1 : 0;
+    return grid.contours(inside, (a, b) => gap[at + a] / (gap[at + a] - gap[at + b]));
+  }) };
+}
+
+/** On the circle, from gaps [c m] at m equal angles: arcs of {k, from, to} in radians, and classes that have none. */
+function arcs(gap, m, c) {
+  const step = (2 * Math.PI) / m, [found, empty] = [[], []];
+  for (let k = 0; k < c; k++) {
+    const g = gap.subarray(k * m, (k + 1) * m);
+    const first = g.findIndex((value, i) => value > 0 && g[(i + m - 1) % m] <= 0);
+    if (first < 0) {
+      if (g[0] > 0) found.push({ k, from: 0, to: 2 * Math.PI });
+      else empty.push(k);
+      continue;
+    }
+    for (let i = first, start = 0; i < first + m; i++) {
+      const [a, b, d] = [g[(i + m - 1) % m], g[i % m], g[(i + 1) % m]];
+      if (b > 0 && a <= 0) start = i - b / (b - a);
+      if (b > 0 && d <= 0) found.push({ k, from: start * step, to: (i + b / (b - d)) * step });
+    }
+  }
+  return { found, empty };
+}
+
+const RING = 1440; // directions on the circle
+const SLACK = 0.1; // how much a gap may rise between two directions of the grid
 const grids = new Map();
 
 class Grid {
@@ -162,39 +196,49 @@ function climb(start, k, scene) {
 export class Zones {
   #key = null;
   #curves = null;
+  #given = null;
 
   /** Recomputes what depends on the prototypes, their lengths and the curves, if any of them changed.
    *  `rough` halves the work while things move. Lines are those of the sphere; arcs and rays those of the circle.
-   *  Without curves the zones are not `known`: then there are only the plain boundaries. */
-  update({ prototype, length, each, weighs, curves, dim, rough }) {
+   *  Without curves the zones are those of `given`, {n, gap [c v]}; without that too they are not `known`, and there
+   *  are only the plain boundaries. */
+  update({ prototype, length, each, weighs, curves, given, dim, rough }) {
     const weight = weighs && each === 1 ? length : new Float32Array(length.length / each).fill(1);
     const key = [dim, rough, each, ...prototype, ...weight].join();
-    if (key === this.#key && curves === this.#curves) return this;
+    if (key === this.#key && curves === this.#curves && given === this.#given) return this;
+    const drawable = curves.negative.length > 0;
     if (curves !== this.#curves) {
-      this.known = curves.negative.length > 0;
-      const { positive, negative } = this.known ? curves : PLAIN;
+      const { positive, negative } = drawable ? curves : PLAIN;
       this.positive = byChord(positive, negative.length);
       this.negative = byChord(negative, negative.length);
     }
-    [this.#key, this.#curves] = [key, curves];
+    const again = drawable || given !== this.#given || !this.known;
+    [this.#key, this.#curves, this.#given, this.known] = [key, curves, given, drawable || Boolean(given)];
     const scene = { prototype, each, length: weight, positive: this.positive, negative: this.negative };
     this.count = weight.length;
-    if (dim > 2) this.#onSphere(scene, rough); else this.#onCircle(scene);
+    if (dim > 2) this.#onSphere(scene, rough, given, again); else this.#onCircle(scene, given);
     return this;
   }
 
-  #onSphere(scene, rough) {
+  #onSphere(scene, rough, given, again) {
     const c = this.count, grid = Grid.of((rough ? 56 : 96) - (c > 12 ? 16 : 0)), v = grid.count;
     const { plain, gap, winner } = (this.values = evaluate(grid.place, v, scene, this.values));
-    [this.n, this.gap] = [grid.n, gap];
     this.boundaries = grid.contours(winner, (a, b) => {
       const [p, q] = [winner[a] * v, winner[b] * v], rise = plain[p + a] - plain[q + a];
       return rise / (rise - plain[p + b] + plain[q + b] || 1);
     });
+    if (!again) return; // the zones that were given stay where they are, however the prototypes move
     [this.outlines, this.empty] = [[], []];
-    if (!this.known) return;
-    const inside = new Uint8Array(v), zone = new Uint16Array(v);
-    this.outlines = Array.from({ length: c }, (_, k) => {
+    if (given) this.#outline(Grid.of(given.n), given.gap, (peak, value) => value < -SLACK);
+    else if (this.known) this.#outline(grid, gap, (peak, value, k) => climb(peak, k, scene) <= 0);
+  }
+
+  /** Zones and their outlines, from the gaps on a grid. `none(peak, value, k)`: is class k, whose gap on the grid is
+   *  largest at `peak` and not above zero there, without a zone between the grid's directions too? */
+  #outline(grid, gap, none) {
+    const v = grid.count, inside = new Uint8Array(v), zone = new Uint16Array(v);
+    [this.n, this.gap] = [grid.n, gap];
+    this.outlines = Array.from({ length: this.count }, (_, k) => {
       const at = k * v;
       let [any, peak] = [false, 0];
       for (let i = 0; i < v; i++) {
@@ -203,7 +247,7 @@ export class Zones {
         if (g > gap[at + peak]) peak = i;
       }
       if (any) return grid.contours(inside, (a, b) => gap[at + a] / (gap[at + a] - gap[at + b]));
-      if (climb(grid.place.slice(peak * 3, peak * 3 + 3), k, scene) <= 0) this.empty.push(k);
+      if (none(grid.place.slice(peak * 3, peak * 3 + 3), gap[at + peak], k)) this.empty.push(k);
       return [];
     });
     this.#fillCells(zone, grid.n);
@@ -243,11 +287,11 @@ export class Zones {
   }
 
   /** On the circle: `arcs` of {k, from, to} in radians and `rays`, the angles of the plain boundaries. */
-  #onCircle(scene) {
-    const m = 1440, c = this.count;
+  #onCircle(scene, given) {
+    const m = RING;
     this.ring ??= Float32Array.from({ length: m * 3 }, (_, o) =>
       [Math.cos((Math.floor(o / 3) * 2 * Math.PI) / m), Math.sin((Math.floor(o / 3) * 2 * Math.PI) / m), 0][o % 3]);
-    const { plain, gap, winner } = (this.values = evaluate(this.ring, m, scene, this.values));
+    const { plain, gap: own, winner } = (this.values = evaluate(this.ring, m, scene, this.values)), gap = given?.gap ?? own;
     const step = (2 * Math.PI) / m;
     this.rays = [];
     for (let i = 0; i < m; i++) {
@@ -256,20 +300,7 @@ export class Zones {
       const rise = plain[p + i] - plain[q + i];
       this.rays.push((i + rise / (rise - plain[p + j] + plain[q + j] || 1)) * step);
     }
-    [this.arcs, this.empty] = [[], []];
-    for (let k = 0; k < c && this.known; k++) {
-      const g = gap.subarray(k * m, (k + 1) * m);
-      const first = g.findIndex((value, i) => value > 0 && g[(i + m - 1) % m] <= 0);
-      if (first < 0) {
-        if (g[0] > 0) this.arcs.push({ k, from: 0, to: 2 * Math.PI });
-        else this.empty.push(k);
-        continue;
-      }
-      for (let i = first, start = 0; i < first + m; i++) {
-        const [a, b, d] = [g[(i + m - 1) % m], g[i % m], g[(i + 1) % m]];
-        if (b > 0 && a <= 0) start = i - b / (b - a);
-        if (b > 0 && d <= 0) this.arcs.push({ k, from: start * step, to: (i + b / (b - d)) * step });
-      }
-    }
+    const { found, empty } = this.known ? arcs(gap, m, this.count) : { found: [], empty: [] };
+    [this.arcs, this.empty] = [found, empty];
   }
 }

@@ -248,6 +248,16 @@ def quoted(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>$:#~!|])", r"\\\1", text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
+def arrive(button: str) -> None:
+    """Call it where a page begins that has a button of this key: coming from another page, whose sidebar has widgets of
+    the same names, it takes its own defaults and not what was set there."""
+    if button in st.session_state:
+        return
+    for name in knobs(Recipe):
+        if name not in st.query_params:
+            st.session_state.pop(name, None)
+
+
 def fill(values: dict[str, Any]) -> None:
     """Set the sidebar to a recipe's fields and a loss's knobs, everything else to its default. Call it before the
     widgets are drawn: in a callback, or at the start of a page."""

@@ -22,6 +22,7 @@ export default async function (component) {
 """,
 )
 CURVES = ("positive", "negative")
+GROUPS = ("wrong", "inside the margin", "beyond")  # of a gallery
 POINTS = 129  # angles in a table of curves, 0 to 180 degrees
 DIALLED = 31  # margins at which the dial knows the curves; between them it interpolates
 
@@ -34,19 +35,38 @@ def stage(
     With `preview`, boundaries and zones are drawn as `loss` would have them, not as the run was trained. When the
     reader lets go of the dial, `on_dial` is called; `dialled(key)` then says what was set.
     """
-    base = st.get_option("server.baseUrlPath").strip("/")
+    drawn = loss is not None and drawable(loss)
+    preview = curves(loss) | {"text": in_words(loss)} if drawn and preview else None
     STAGE(
         key=key,
-        data={
-            "key": key,
-            "base": f"/{base}" if base else "",
-            "run": run,
-            "replay": st.session_state.get("replay", 0),
-            "preview": curves(loss) | {"text": in_words(loss)} if loss and preview and drawable(loss) else None,
-            "dial": dial(loss) if loss and drawable(loss) else None,
-        },
+        data=following(key, run) | {"preview": preview, "dial": dial(loss) if drawn else None},
         on_dial_change=on_dial,
     )
+
+
+def gallery(run: str | None, start: dict, *, on_seen: Callable[[], None], key: str) -> None:
+    """Show a run with its images in a gallery beside the picture, and a pad to draw a digit.
+
+    It begins at `start`: {"sample", "groups", "mislabelled", "split", "step"}. When it has come to rest elsewhere,
+    `on_seen` is called; `seen_in(key)` then says where, in the same words.
+    """
+    wants = {"gallery": True, "pad": True, "start": start}
+    STAGE(key=key, data=following(key, run) | wants, on_seen_change=on_seen)
+
+
+def following(key: str, run: str | None) -> dict:
+    base = st.get_option("server.baseUrlPath").strip("/")
+    return {
+        "key": key,
+        "base": f"/{base}" if base else "",
+        "run": run,
+        "replay": st.session_state.get("replay", 0),
+    }
+
+
+def seen_in(key: str) -> dict:
+    """Where a gallery has come to rest: the words of its `start`."""
+    return st.session_state[key].seen
 
 
 def dialled(key: str = "playground") -> tuple[str, float]:

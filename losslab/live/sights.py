@@ -1,0 +1,179 @@
+"""Pictures on demand: a browser says what it wants to see, and gets it drawn by the real loss.
+
+    POST /losslab/sights           {"views": [name], "losses": [{"name", "knobs"}], "values": {}, "dark": bool}
+                                   {"sights": [{"view", "title", "says", "notes", "names", "figure" or "ball"}],
+                                    "losses": [what each is called], "took": ms}
+    POST /losslab/sights/{kind}    the first of the views as a file: csv, html or figure (JSON)
+    GET  /losslab/plotly.js        what draws the charts
+
+What makes no picture is answered by 400 and one sentence: {"error": ...}. Nothing here is kept or changes a run.
+"""
+
+import gzip
+import hashlib
+import json
+import threading
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import torch
+from anyio import to_thread
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import BaseRoute, Route
+
+from losslab import losses, views
+from losslab.losses import Loss
+from losslab.render import ball, flat, screen
+from losslab.render.style import DARK, LIGHT, Theme
+from losslab.scene import CIRCLE, SPHERE, Scene
+from losslab.training import Run, RunError
+
+LONGEST = 256 * 1024  # bytes of a question: prototypes and knobs are a few kB
+MOST_VIEWS = 8
+MOST_RUNS = 16  # kept open
+FILES = {"csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8", "figure": "application/json"}
+
+
+def routes(find: Callable[[str], Path | None], base: str = "") -> list[BaseRoute]:
+    """The routes; `find` gives the directory of a run or recording by its id, or None."""
+    sights = Sights(find)
+    return [
+        Route(f"{base}/losslab/sights", sights.seen, methods=["POST"]),
+        Route(f"{base}/losslab/sights/{{kind}}", sights.file, methods=["POST"]),
+        Route(f"{base}/losslab/plotly.js", plotly),
+    ]
+
+
+class Sights:
+    def __init__(self, find: Callable[[str], Path | None]) -> None:
+        self._find = find
+        self._runs: OrderedDict[Path, Run] = OrderedDict()
+        self._lock = threading.Lock()
+        # A picture is thousands of small products. Dividing one among threads costs more than it saves, and ten times
+        # as much while a training wants the same cores.
+        torch.set_num_threads(1)
+
+    async def seen(self, request: Request) -> Response:
+        return await self._answered(request, self._draw)
+
+    async def file(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind not in FILES:
+            return refused(f"There is no file of kind {kind!r:.40}; there are {', '.join(FILES)}.", 404)
+        return await self._answered(request, lambda asked: self._written(asked, kind))
+
+    async def _answered(self, request: Request, work: Callable[[dict], Response]) -> Response:
+        body = b""
+        async for piece in request.stream():
+            body += piece
+            if len(body) > LONGEST:
+                return refused("A picture is asked for in fewer words than that.", 413)
+        try:
+            asked = json.loads(body)
+            if not isinstance(asked, dict):
+                raise ValueError("A picture is asked for with names and values.")
+            return await to_thread.run_sync(work, asked)
+        except (ValueError, TypeError, KeyError, RecursionError, RunError, OverflowError) as error:
+            return refused(str(error) or "That makes no picture.", 400)
+
+    def _draw(self, asked: dict) -> Response:
+        began = time.perf_counter()
+        theme = DARK if asked.get("dark") else LIGHT
+        sights = [
+            {"view": name, "title": scene.title, "says": scene.says, "notes": scene.notes, "names": scene.names}
+            | drawn(scene, theme)
+            for name, scene in self._scenes(asked)
+        ]
+        called = views.named(chosen(asked))
+        took = round(1000 * (time.perf_counter() - began), 1)
+        return answer(JSONResponse({"sights": sights, "losses": called, "took": took}))
+
+    def _written(self, asked: dict, kind: str) -> Response:
+        name, scene = next(iter(self._scenes(asked)))
+        theme = DARK if asked.get("dark") else LIGHT
+        if kind == "csv":
+            text = scene.table()
+        else:
+            if scene.space in (CIRCLE, SPHERE):
+                scene = flat.flattened(scene, asked.get("camera"))
+            text = screen.page(scene, theme) if kind == "html" else json.dumps(screen.figure(scene, theme))
+        return answer(Response(text, media_type=FILES[kind]))
+
+    def _scenes(self, asked: dict) -> list[tuple[str, Scene]]:
+        names = asked.get("views")
+        if not isinstance(names, list) or not 1 <= len(names) <= MOST_VIEWS:
+            raise ValueError(f"A question names 1 to {MOST_VIEWS} views.")
+        values = dict(asked.get("values") or {})
+        if "run" in values:
+            values["run"] = self._run(values["run"])
+        mine = chosen(asked)
+        return [(name, views.view(str(name), mine, values).scene()) for name in names]
+
+    def _run(self, id: Any) -> Run | None:
+        if not id:
+            return None
+        path = self._find(str(id))
+        if path is None:
+            raise ValueError("The run of this link is not on this server; open another.")
+        with self._lock:
+            run = self._runs.pop(path, None) or Run(path)
+            run.refresh()
+            self._runs[path] = run
+            while len(self._runs) > MOST_RUNS:
+                self._runs.popitem(last=False)
+        return run
+
+
+def chosen(asked: dict) -> tuple[Loss, ...]:
+    said = asked.get("losses") or []
+    if not isinstance(said, list) or len(said) > views.MOST:
+        raise ValueError(f"A picture shows at most {views.MOST} losses.")
+    return tuple(map(loss, said))
+
+
+def loss(said: Any) -> Loss:
+    """The loss that a question names, with its knobs; without any, with those to begin with (`losses.starting`)."""
+    if not isinstance(said, dict) or not isinstance(said.get("knobs"), dict | None):
+        raise ValueError("A loss is asked for by its name and its knobs.")
+    if said.get("knobs") is None:
+        base = said.get("base")
+        return losses.starting(str(said.get("name")), base and str(base), small=said.get("small") is not False)
+    return losses.make(str(said.get("name")), **said["knobs"])
+
+
+def drawn(scene: Scene, theme: Theme) -> dict:
+    if scene.space in (CIRCLE, SPHERE):
+        return {"ball": ball.packed(scene)}
+    return {"figure": screen.figure(scene, theme)}
+
+
+def refused(sentence: str, status: int) -> Response:
+    return answer(JSONResponse({"error": sentence}, status))
+
+
+def answer(response: Response) -> Response:
+    """As in losslab.live.routes: nobody else's page may embed it, no browser guesses its type, and it is not kept."""
+    response.headers["x-content-type-options"] = "nosniff"
+    response.headers["cross-origin-resource-policy"] = "same-origin"
+    response.headers.setdefault("cache-control", "no-store")
+    return response
+
+
+@cache
+def packed_plotly() -> tuple[bytes, str]:
+    text = screen.script().encode()
+    return gzip.compress(text, 6), hashlib.sha256(text).hexdigest()[:32]
+
+
+def plotly(request: Request) -> Response:
+    body, tag = packed_plotly()
+    headers = {"etag": f'"{tag}"', "cache-control": "max-age=86400"}
+    if request.headers.get("if-none-match") == headers["etag"]:
+        return answer(Response(status_code=304, headers=headers))
+    headers["content-encoding"] = "gzip"
+    return answer(Response(body, headers=headers, media_type="text/javascript; charset=utf-8"))

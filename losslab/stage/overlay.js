@@ -1,0 +1,284 @@
+// What a board lays over the circle or the sphere: a magnitude as the ground's own ink with its scale, tangent arrows,
+// lines along the surface, dropped samples with a bead that runs down their lines. The far
+// side is faint, as everything there.
+
+import { css, mix, rampInk } from "./ink.js";
+import { label } from "./marks.js";
+
+const FAR = 0.16; // ink of what lies behind
+const LONGEST = { push: 0.115, own: 0.16, push_prototype: 0.26 }; // of the radius: the longest arrow of each kind
+const LEAST = 0.03; // of the longest: shorter ones are not drawn
+const SHADES = 128; // of the ground
+const TICKS = 6; // steps of a flow between two time marks
+const RUN = { wait: 350, time: 1700 }; // ms until a bead sets off once nothing changes any more, and down its line
+const INSIDE = 0.885, BADGE = 0.76, BAND = [1.035, 0.38]; // of the circle's radius: where arrows stand; where the ground begins, how high it grows
+const SPIRAL = 0.62; // of the radius: where a line on the circle ends that began at the rim
+
+export class Overlay {
+  #spots = []; // dropped samples: where they can be taken up
+  #began = null; // when the beads were set off
+  #flows = "";
+
+  /** The ground's ink where a scene has magnitudes everywhere: what globe.js asks for each pixel. */
+  heat(marks, theme, dim) {
+    const ground = marks.find(({ role }) => role === "ground");
+    if (!ground || dim === 2) return null;
+    if (this.ground === ground && this.dark === theme.dark) return this.made;
+    [this.ground, this.dark] = [ground, theme.dark];
+    const n = Math.round(Math.sqrt(ground.n)) - 1, { value } = ground, top = scaleOf([ground]);
+    const tint = Array.from({ length: SHADES + 1 }, (_, i) => {
+      const t = i / SHADES, [r, g, b] = rampInk(t, theme);
+      return ((opacity(t, theme) << 24) | (b << 16) | (g << 8) | r) >>> 0;
+    });
+    this.made = {
+      tint,
+      at: (x, y, z) => {
+        const s = 1 / (Math.abs(x) + Math.abs(y) + Math.abs(z));
+        let a = x * s, b = y * s;
+        if (z < 0) { const t = a; a = (1 - Math.abs(b)) * (t < 0 ? -1 : 1); b = (1 - Math.abs(t)) * (b < 0 ? -1 : 1); }
+        a = (a + 1) * 0.5 * n; b = (b + 1) * 0.5 * n;
+        const i = Math.min(n - 1, a | 0), j = Math.min(n - 1, b | 0), u = a - i, w = b - j, v = j * (n + 1) + i;
+        const size = (value[v] * (1 - u) + value[v + 1] * u) * (1 - w) + (value[v + n + 1] * (1 - u) + value[v + n + 2] * u) * w;
+        return Math.round(SHADES * Math.sqrt(Math.min(1, Math.max(0, size / top))));
+      },
+    };
+    return this.made;
+  }
+
+  /** Whether something moves by itself: then the picture is drawn again. */
+  moving(now) { return this.#began !== null && now >= this.#began && now < this.#began + RUN.time; }
+
+  /** A new scene has come: when it has stayed for a moment beads set off, and `wake` is called. */
+  fresh(marks, now, wake) {
+    const flows = marks.filter(({ role }) => role === "flow"), key = flows.map(({ at3 }) => at3.join()).join(";");
+    if (key === this.#flows) return;
+    this.#flows = key;
+    this.#began = flows.length && !matchMedia("(prefers-reduced-motion: reduce)").matches ? now + RUN.wait : null;
+    clearTimeout(this.timer);
+    if (this.#began !== null) this.timer = setTimeout(wake, RUN.wait + 5);
+  }
+
+  draw(ctx, marks, view, camera, { theme, inks, dim, size }) {
+    const to = placer(view, camera, dim), ground = marks.find(({ role }) => role === "ground");
+    const tops = Object.fromEntries(Object.keys(LONGEST).map((role) => [role, scaleOf(marks.filter((one) => one.role === role))]));
+    this.#spots = [];
+    if (ground) {
+      if (dim === 2) band(ctx, ground, view.main, theme);
+      tops.push = scaleOf([ground]);
+      legend(ctx, ground, size, theme);
+    }
+    for (const mark of marks) {
+      const rgb = mark.of === null ? null : inks[mark.of % inks.length];
+      if (mark.kind === "arrows") arrows(ctx, mark, tops[mark.role], to, { rgb, theme, over: ground && dim === 3 });
+      else if (mark.kind === "path" && mark.role === "flow") this.#flow(ctx, mark, to, rgb, theme);
+      else if (mark.kind === "path" && (dim === 3 || mark.role !== "profile")) line(ctx, mark, to, rgb, theme, ground && dim === 3);
+      else if (mark.kind === "points" && mark.role === "drop") this.#drops(ctx, mark, to, inks, theme);
+    }
+  }
+
+  /** Where a dropped sample goes: a line with a mark every few steps, and a bead that runs down it once. */
+  #flow(ctx, mark, to, rgb, theme) {
+    const { at3, n } = mark, at = (i, part) => to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1))[part];
+    const now = performance.now(), share = this.#began === null ? 1 : Math.min(1, Math.max(0, (now - this.#began) / RUN.time));
+    stroke(ctx, mark, to, css(theme.background, 0.85), 5.5);
+    stroke(ctx, mark, to, css(mix(rgb, theme.text, 0.12)), 2.8);
+    for (let i = TICKS; i < n; i += TICKS) for (const { x, y, near } of to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1)))
+      disc(ctx, x, y, 2.6, css(theme.background, near ? 1 : FAR), css(mix(rgb, theme.text, 0.12), near ? 1 : FAR), 1.4);
+    const place = share * (n - 1), i = Math.min(n - 2, Math.floor(place)), w = place - i;
+    to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1)).forEach((p, part) => {
+      const q = at(i + 1, part), same = q && q.part === p.part;
+      const [x, y] = same ? [p.x + w * (q.x - p.x), p.y + w * (q.y - p.y)] : [p.x, p.y];
+      const alpha = p.near ? 1 : 0.3;
+      disc(ctx, x, y, 6, css(theme.background, alpha), css(theme.background, alpha), 1);
+      disc(ctx, x, y, 4, css(theme.text, alpha), css(rgb, alpha), 2.2);
+    });
+  }
+
+  /** Dropped samples: rings that can be taken up again. */
+  #drops(ctx, { at3, n, each }, to, inks, theme) {
+    for (let i = 0; i < n; i++)
+      for (const { x, y, near } of to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], 0)) {
+        ctx.globalAlpha = near ? 1 : 0.3;
+        disc(ctx, x, y, 8.5, css(theme.background), css(theme.text), 1.2);
+        disc(ctx, x, y, 5.5, css(inks[(each?.[i] ?? 0) % inks.length]), css(theme.text), 1.6);
+        ctx.globalAlpha = 1;
+        if (near) this.#spots.push({ x, y, index: i });
+      }
+  }
+
+  /** The dropped sample under the pointer, or null. */
+  pick(x, y) { return this.#spots.findLast((spot) => Math.hypot(spot.x - x, spot.y - y) < 11) ?? null; }
+}
+
+/** Where a direction is drawn: on the sphere (near or far side) and on one of the maps; on the circle, on it. With
+ *  `time`, 0 to 1, a line on the circle winds inwards: else it would lie on itself. */
+export function placer(view, camera, dim) {
+  const { x: cx, y: cy, r } = view.main;
+  if (dim === 2) return (x, y, z, time = 0) => { const out = r * (1 - (1 - SPIRAL) * time); return [{ x: cx + x * out, y: cy - y * out, r, near: true, flat: true }]; };
+  const M = camera.matrix, { maps } = view;
+  return (a, b, c) => {
+    const x = M[0] * a + M[1] * b + M[2] * c, y = M[3] * a + M[4] * b + M[5] * c, z = M[6] * a + M[7] * b + M[8] * c;
+    const places = [{ x: cx + x * r, y: cy - y * r, r, near: z >= 0, part: 0 }];
+    if (maps) {
+      const map = maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z));
+      places.push({ x: map.x + (z >= 0 ? x : -x) * s, y: map.y - y * s, r: map.r, near: true, part: z >= 0 ? 1 : 2 });
+    }
+    return places;
+  };
+}
+
+/** What full ink and full length stand for: nearly the largest of these marks' magnitudes. */
+function scaleOf(marks) {
+  const all = marks.length === 1 ? marks[0].value : Float32Array.from(marks.flatMap(({ value }) => [...value]));
+  return quantile(all, 0.98) || quantile(all, 1) || 1;
+}
+
+/** How much the ground covers what is below it. Where nothing pushes there is nothing to see. */
+const opacity = (t, { dark }) => Math.round(255 * (dark ? 0.22 + 0.48 * t : 0.1 + 0.72 * t));
+
+/** Ink that is read on the ground where it has this magnitude. */
+const over = (t, { dark, background, text }) => (t > (dark ? 0.66 : 0.48) ? (dark ? [16, 18, 24] : background) : text);
+
+/** On the circle: outside it, as high as the push is strong. */
+function band(ctx, { at3, value, n }, { x, y, r }, theme) {
+  const top = scaleOf([{ value }]), [from, high] = BAND, half = Math.PI / n + 0.003;
+  for (let i = 0; i < n; i++) {
+    const t = Math.sqrt(Math.min(1, value[i] / top)), turn = -Math.atan2(at3[i * 3 + 1], at3[i * 3]);
+    ctx.beginPath();
+    ctx.arc(x, y, r * from, turn - half, turn + half);
+    ctx.arc(x, y, r * (from + 0.015 + high * t), turn + half, turn - half, true);
+    ctx.fillStyle = css(mix(theme.background, rampInk(t, theme), opacity(t, theme) / 255)); // opaque: these overlap a little
+    ctx.fill();
+  }
+}
+
+/** What the ground's ink stands for: numbers beside a ramp whose steps are those of the square root. */
+function legend(ctx, { value, name }, { width, height }, theme) {
+  const top = scaleOf([{ value }]), high = Math.min(120, height * 0.22), x = 14, bottom = height - 62, w = 11;
+  for (let i = 0; i < high; i++) {
+    const t = i / high;
+    ctx.fillStyle = css(rampInk(t, theme), opacity(t, theme) / 255);
+    ctx.fillRect(x, bottom - i - 1, w, 1.2);
+  }
+  ctx.strokeStyle = css(theme.text, 0.4);
+  ctx.lineWidth = 1;
+  ctx.strokeRect(x - 0.5, bottom - high - 0.5, w + 1, high + 1);
+  for (const t of [0, 0.5, 1]) {
+    ctx.beginPath();
+    ctx.moveTo(x + w, bottom - t * high);
+    ctx.lineTo(x + w + 4, bottom - t * high);
+    ctx.stroke();
+    label(ctx, `${t === 1 ? "≥ " : ""}${t ? figure(t * t * top) : 0}`, x + w + 7, bottom - t * high + 4, theme, { ink: theme.text, halo: true });
+  }
+  if (width > 420) label(ctx, name, x, bottom + 20, theme, { ink: theme.text, halo: true });
+}
+
+const figure = (value) => (value >= 1e-3 && value < 1e4 ? String(Number(value.toPrecision(2))) : value.toExponential(0));
+
+/** Arrows of one scale: slender heads on strokes, as long as the root of the push. */
+function arrows(ctx, { at3, along3, value, n, role }, top, to, { rgb, theme, over: ground }) {
+  const levels = 12, batches = new Map(), longest = LONGEST[role] ?? LONGEST.push, thick = role === "push_prototype";
+  for (let i = 0; i < n; i++) {
+    const o = i * 3, [a, b, c, u, v, w] = [at3[o], at3[o + 1], at3[o + 2], along3[o], along3[o + 1], along3[o + 2]];
+    const share = Math.min(1, Math.sqrt(value[i] / top)), size = Math.hypot(u, v, w) || 1, step = (share * longest) / size;
+    if (share < LEAST) continue;
+    const tail = to(a, b, c), tip = to(...unit(a + u * step, b + v * step, c + w * step));
+    tail.forEach((from, which) => {
+      let p = from, q = tip[which];
+      if (!q || p.part !== q.part) return;
+      if (p.flat) [p, q] = [inwards(p, to, thick ? BADGE : INSIDE), inwards(q, to, thick ? BADGE : INSIDE)];
+      if (thick) [p, q] = beside(p, q, p.part ? 8 : 11);
+      const key = `${Math.round(share * levels)}:${p.near}`;
+      if (!batches.has(key)) batches.set(key, { shaft: new Path2D(), head: new Path2D(), share, near: p.near });
+      const { shaft, head } = batches.get(key), [dx, dy] = [q.x - p.x, q.y - p.y], far = Math.hypot(dx, dy);
+      if (far < 1.2) return;
+      const barb = Math.min(far, thick ? 13 : Math.max(p.flat ? 7 : 4, far * 0.42)) / far, [hx, hy] = [dx * barb, dy * barb], half = thick ? 0.55 : 0.42;
+      shaft.moveTo(p.x, p.y);
+      shaft.lineTo(q.x - hx * 0.8, q.y - hy * 0.8);
+      head.moveTo(q.x, q.y);
+      head.lineTo(q.x - hx + half * hy, q.y - hy - half * hx);
+      head.lineTo(q.x - hx - half * hy, q.y - hy + half * hx);
+      head.closePath();
+    });
+  }
+  ctx.lineCap = "round";
+  for (const { shaft, head, share, near } of batches.values()) {
+    const ink = rgb ? mix(rgb, theme.text, thick ? 0.25 : 0.1) : ground ? over(share, theme) : rampInk(share, theme), alpha = near ? (ground && !rgb ? 0.55 + 0.4 * share : 1) : FAR;
+    if (thick) {
+      [ctx.strokeStyle, ctx.lineWidth] = [css(theme.background, near ? 0.9 : FAR), 7.5];
+      ctx.stroke(shaft);
+      ctx.lineWidth = 3.5;
+      ctx.stroke(head);
+    }
+    ctx.strokeStyle = ctx.fillStyle = css(ink, alpha);
+    ctx.lineWidth = thick ? 4 : near ? 1.4 : 1;
+    ctx.stroke(shaft);
+    ctx.fill(head);
+  }
+  ctx.lineCap = "butt";
+}
+
+/** On the circle arrows stand inside it, beside the ground, and those of prototypes at their names. */
+function inwards(place, to, share) {
+  const [{ x: cx, y: cy }] = to(0, 0, 0);
+  return { ...place, x: cx + (place.x - cx) * share, y: cy + (place.y - cy) * share };
+}
+
+/** An arrow that begins at the edge of a badge, so that the name in it can be read. */
+function beside(p, q, radius) {
+  const [dx, dy] = [q.x - p.x, q.y - p.y], s = radius / (Math.hypot(dx, dy) || 1);
+  return [{ ...p, x: p.x + dx * s, y: p.y + dy * s }, { ...q, x: q.x + dx * s, y: q.y + dy * s }];
+}
+
+const LOOKS = { profile: { width: 1.6, alpha: 0.75, dash: [2, 5] }, stream: { width: 1.5, alpha: 0.8 }, breath: { width: 1, alpha: 0.4 } };
+
+function line(ctx, mark, to, rgb, theme, ground) {
+  const { width = 1.8, alpha = 1, dash } = LOOKS[mark.role] ?? {}, ink = rgb ?? theme.text;
+  if (mark.role === "stream" && ground) stroke(ctx, mark, to, css(theme.background, 0.55), width + 1.6);
+  if (dash) ctx.setLineDash(dash);
+  stroke(ctx, mark, to, css(ink, alpha), width);
+  if (dash) ctx.setLineDash([]);
+}
+
+/** A line along the surface: solid in front, faint behind, cut where it leaves a map. */
+function stroke(ctx, { at3, n, role }, to, ink, width) {
+  const near = new Path2D(), far = new Path2D(), timed = role === "flow";
+  let before = null;
+  for (let i = 0; i < n; i++) {
+    const here = Number.isNaN(at3[i * 3]) ? null : to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], timed ? i / (n - 1) : 0);
+    if (here && before) here.forEach((q, which) => {
+      const p = before[which];
+      if (!p || p.part !== q.part || (p.part && Math.hypot(p.x - q.x, p.y - q.y) > q.r * 0.5)) return;
+      const path = q.near ? near : far;
+      path.moveTo(p.x, p.y);
+      path.lineTo(q.x, q.y);
+    });
+    before = here;
+  }
+  ctx.strokeStyle = ink;
+  ctx.lineWidth = width;
+  ctx.lineCap = "round";
+  ctx.stroke(near);
+  ctx.globalAlpha = FAR;
+  ctx.stroke(far);
+  ctx.globalAlpha = 1;
+  ctx.lineCap = "butt";
+}
+
+function disc(ctx, x, y, radius, fill, edge, width) {
+  ctx.beginPath();
+  ctx.arc(x, y, radius, 0, 2 * Math.PI);
+  ctx.fillStyle = fill;
+  ctx.fill();
+  ctx.lineWidth = width;
+  ctx.strokeStyle = edge;
+  ctx.stroke();
+}
+
+function unit(x, y, z) { const s = 1 / (Math.hypot(x, y, z) || 1); return [x * s, y * s, z * s]; }
+
+function quantile(values, q) {
+  if (!values?.length) return 0;
+  const sorted = Float32Array.from(values).sort();
+  return sorted[Math.min(sorted.length - 1, Math.floor(q * sorted.length))];
+}

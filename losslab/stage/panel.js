@@ -1,0 +1,73 @@
+// One picture of a board: its title, what it says, what it can be saved as, and the chart or ball itself.
+
+import { Assume } from "./assume.js";
+import { Ball } from "./ball.js";
+import { h, say } from "./dom.js";
+import { Plot } from "./plot.js";
+
+const SAVES = [["png", "Picture (PNG)"], ["svg", "Vector (SVG)"], ["html", "Page (HTML)"], ["csv", "Numbers (CSV)"]];
+
+export class Panel {
+  constructor({ view, title, ball = false, part = null, losses = true }, board) {
+    Object.assign(this, { view, part, losses, board });
+    this.body = ball ? new Ball(board, this) : new Plot();
+    this.assume = ball && "label" in board.data.values ? new Assume(board, () => this.body.camera?.matrix.slice(6)) : null;
+    this.title = h("h3", {}, title);
+    this.says = h("p", { className: "says", "aria-live": "polite" });
+    this.notes = h("p", { className: "notes" });
+    const menu = h("details", { className: "save" }, h("summary", { title: "Save this picture", "aria-label": `Save: ${title}` }, "Save"),
+      h("div", { className: "choices" }, ...SAVES.map(([kind, text]) =>
+        h("button", { type: "button", onclick: () => { menu.open = false; this.save(kind); } }, text))));
+    menu.addEventListener("focusout", (event) => { if (!menu.contains(event.relatedTarget)) menu.open = false; });
+    menu.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.open = false; event.stopPropagation(); } });
+    this.element = h("section", { className: `panel ${ball ? "is-ball" : "is-chart"}`, "data-view": view },
+      h("header", {}, this.title, ...(this.body.tools ?? []), menu, this.assume?.element), this.body.element, this.says, this.notes);
+    this.body.retheme?.(board.theme);
+  }
+
+  async show(sight) {
+    say(this.title, sight.title);
+    say(this.says, sight.says);
+    say(this.notes, (sight.notes ?? []).join(" "));
+    this.notes.hidden = !sight.notes?.length;
+    this.body.element.setAttribute("aria-label", `${sight.title}. ${sight.says}`);
+    this.assume?.show(sight.names, this.board.theme);
+    if (this.element.classList.contains("is-ball")) this.#wear(Boolean(sight.ball));
+    await this.body.show(sight);
+  }
+
+  /** Between the sphere and the plane a chart takes the ball's place, or the ball the chart's. */
+  #wear(ball) {
+    if (this.body instanceof Ball === ball) return;
+    const before = this.body;
+    [this.body, this.spare] = [this.spare ?? new Plot(), before];
+    before.element.replaceWith(this.body.element);
+    for (const tool of (ball ? this.body : before).tools) tool.hidden = !ball;
+  }
+
+  retheme(theme) { this.body.retheme?.(theme); }
+
+  resized() { this.body.resized?.(); }
+
+  remove() { this.body.remove?.(); }
+
+  async save(kind) {
+    const name = `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}`;
+    if (kind === "png" && this.body.png) { give(await this.body.png(), `${name}.png`); return; }
+    if (kind === "png" || kind === "svg") {
+      const answer = await this.board.fetch("sights/figure", this.board.question([this.view], { dark: false, ...this.body.stance }));
+      const figure = await answer.json();
+      const plot = new Plot();
+      give(await plot.image(figure, kind, this.says.textContent), `${name}.${kind}`);
+      return;
+    }
+    const answer = await this.board.fetch(`sights/${kind}`, this.board.question([this.view], this.body.stance));
+    give(await answer.blob(), `${name}.${kind}`);
+  }
+}
+
+function give(blob, name) {
+  const link = h("a", { href: URL.createObjectURL(blob), download: name });
+  link.click();
+  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
+}

@@ -1,0 +1,384 @@
+// The rack: several runs under one clock and one camera. Turning one sphere turns all, one timeline moves all, and the
+// sample that is pinned in one run is pinned in every other.
+//
+// As on the stage, a rack lives in a map under its own key and is only ever re-appended.
+
+import { alignment, places } from "./align.js";
+import { Camera } from "./camera.js";
+import { Cell, placeOf } from "./cell.js";
+import { h, mark, save } from "./dom.js";
+import { attachHands, attachKeys } from "./hands.js";
+import { css, readTheme } from "./ink.js";
+import { applyTheme, helpPanel, Legend, toolbar } from "./layout.js";
+import { label } from "./marks.js";
+import { Player } from "./player.js";
+import { Timeline } from "./timeline.js";
+
+const racks = new Map();
+const AWAY = 4000; // ms a rack may be unmounted before it stops following its runs
+const ALIGN = "Turn every sphere so that its classes lie as in the first: what then differs is not a mere rotation";
+
+export default function mount({ data, parentElement }) {
+  let rack = racks.get(data.key);
+  if (!rack) racks.set(data.key, (rack = new Rack()));
+  rack.attach(parentElement);
+  rack.update(data);
+  return () => rack.detach(parentElement);
+}
+
+class Rack {
+  options = { colour: "class", split: "all", boundaries: true, zones: true, both: false, plane: false };
+  aligned = true;
+  hidden = new Set(); // classes
+  focus = -1; // the class singled out, or -1
+  pin = null; // the sample that is pinned in every run
+  revision = 0; // of which samples are shown
+  camera = new Camera();
+  player = new Player();
+  cells = [];
+  base = "";
+  parted = null; // the step at which runs of one past go different ways
+  #loop = 0;
+
+  constructor() {
+    this.still = matchMedia("(prefers-reduced-motion: reduce)");
+    this.still.addEventListener("change", () => { this.player.still = this.still.matches; this.wake(); });
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.root.isConnected && this.#retheme());
+    this.player.still = this.still.matches;
+    this.#build();
+    new ResizeObserver(() => this.#resized()).observe(this.grid);
+  }
+
+  // ---- elements ------------------------------------------------------------------------------------------------------
+
+  #build() {
+    this.grid = h("div", { className: "grid" });
+    this.help = helpPanel();
+    this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
+    this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
+      download: () => this.#download(), help: () => this.#toggleHelp() });
+    this.align = h("button", { type: "button", className: "toggle", title: ALIGN, onclick: () => this.#setAligned(!this.aligned) }, "Align");
+    this.tools.element.querySelector(".toggles").append(this.align);
+    this.timeline = new Timeline(this.player, { onchange: () => this.wake(), open: () => this.open });
+    this.fork = h("span", { className: "fork", hidden: true }, h("b", {}, "they part"));
+    this.timeline.marks.after(this.fork);
+    this.root = h("div", { className: "losslab-stage losslab-rack", "data-testid": "rack" },
+      this.tools.element, h("div", { className: "shelf", tabIndex: 0, role: "application",
+        "aria-label": "Runs side by side. Arrow keys turn all of them, space plays, question mark lists all keys." }, this.grid, this.help),
+      this.legend.element, this.timeline.element);
+    attachKeys(this.root, this.#actions(() => this.cells[0]));
+    this.#style(["stage.css", "rack.css"]);
+  }
+
+  /** As on the stage: the rules move into a <style>, which survives being re-appended without a flash. */
+  #style(sheets) {
+    this.root.style.visibility = "hidden";
+    let missing = sheets.length;
+    const links = sheets.map((name) => h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href }));
+    for (const link of links) link.onload = link.onerror = () => {
+      if (link.sheet) link.replaceWith(h("style", {}, [...link.sheet.cssRules].map((rule) => rule.cssText).join("\n")));
+      if (--missing > 0) return;
+      this.root.style.visibility = "";
+      this.#resized();
+    };
+    this.root.prepend(...links);
+  }
+
+  // ---- life ----------------------------------------------------------------------------------------------------------
+
+  attach(parent) {
+    clearTimeout(this.leaving);
+    if (this.root.parentNode !== parent) parent.append(this.root);
+    this.#retheme();
+    for (const cell of this.cells) cell.feed.start();
+  }
+
+  detach(parent) {
+    if (this.root.parentNode !== parent && this.root.isConnected) return; // already at its new place
+    this.root.remove();
+    clearTimeout(this.leaving);
+    this.leaving = setTimeout(() => { if (!this.root.isConnected) for (const cell of this.cells) cell.feed.stop(); }, AWAY);
+  }
+
+  #retheme() {
+    this.theme = readTheme(this.root.getRootNode().host ?? this.root.parentElement ?? document.documentElement);
+    applyTheme(this.root, this.theme);
+    this.#stale();
+  }
+
+  /** `runs`: [{run, text, whole, ink}] in order; `parted`: where they part, or null; another `replay` plays again. */
+  update({ base, runs, parted, replay }) {
+    const before = this.cells, again = before.length > 0 && this.replay !== replay;
+    this.base = base ?? "";
+    this.replay = replay;
+    this.parted = parted;
+    this.cells = runs.map(({ run }) => before.find((cell) => cell.run === run) ?? this.#cell(run));
+    for (const cell of before) if (!this.cells.includes(cell)) cell.feed.stop();
+    this.cells.forEach((cell, i) => cell.name(runs[i]));
+    const same = this.cells.length === before.length && this.cells.every((cell, i) => cell === before[i]);
+    if (!same) {
+      this.grid.replaceChildren(...this.cells.map((cell) => cell.element));
+      mark(this.grid, "data-count", this.cells.length);
+      this.player.restart();
+      this.player.playing = this.player.live = this.begun = false;
+      this.#pinTo(null);
+    } else if (again && !this.open) {
+      this.player.seek(0);
+      if (!this.still.matches) this.player.toggle(false);
+    }
+    for (const cell of this.cells) cell.feed.start();
+    this.heard();
+  }
+
+  #cell(run) {
+    const cell = new Cell(this, run);
+    attachHands(cell.picture.canvas, this.#actions(() => cell));
+    return cell;
+  }
+
+  /** A run has said something. */
+  heard() {
+    const first = this.cells.find((cell) => cell.names.length);
+    if (first && this.names?.join("\n") !== first.names.join("\n")) {
+      this.names = first.names;
+      this.hidden.clear();
+      this.focus = -1;
+      this.legend.build(this.names);
+    }
+    const [one, ...others] = this.cells.map(({ feed }) => feed.info?.labels.join());
+    this.alike = others.every((labels) => labels === one); // equal recipes show equal samples, whatever the loss
+    this.#begin();
+    this.#setFrames();
+    this.#turn3d();
+    this.wake();
+    mark(this.root, "data-snapshots", this.cells.length ? Math.min(...this.cells.map(({ frames }) => frames.length)) : 0);
+    mark(this.root, "data-open", this.open);
+  }
+
+  /** Runs that are over play once from the start; while one is going on, all are shown as far as that one is. */
+  #begin() {
+    if (this.begun || !this.cells.length) return;
+    const known = this.cells.every(({ feed }) => feed.missing || feed.status.state !== "opening"), trains = known && this.open;
+    if (!trains && !this.cells.every(({ feed }) => feed.missing || feed.complete)) return;
+    this.begun = true;
+    if (trains) this.player.live = true;
+    else if (!this.still.matches) this.player.playing = true;
+    this.#wind();
+    if (!trains && this.still.matches) this.player.position = this.player.end;
+    if (!this.camera.touched) this.#face(0);
+  }
+
+  #setFrames() {
+    const { lead } = this, count = lead?.frames.length ?? 0;
+    if (this.shownLead === lead && this.shownCount === count && this.shownParted === this.parted) return;
+    [this.shownLead, this.shownCount, this.shownParted] = [lead, count, this.parted];
+    this.timeline.setFrames(lead?.frames ?? []);
+    this.fork.hidden = this.parted === null || count < 2 || lead.newest.step < this.parted;
+    if (this.fork.hidden) return;
+    this.fork.style.left = `calc(8px + (100% - 16px) * ${placeOf(lead.frames, this.parted) / (count - 1)})`;
+    this.fork.title = `step ${this.parted}: up to here both runs are one`;
+  }
+
+  /** Turns every sphere to the first by where the newest snapshots have their classes. */
+  #turn3d() {
+    const first = this.cells.find((cell) => cell.frames.length);
+    const to = first?.dim === 3 ? places(first.newest) : null;
+    for (const cell of this.cells) {
+      const alike = to && cell !== first && cell.dim === 3 && cell.newest?.c === first.newest.c;
+      cell.camera.by = this.aligned && alike ? alignment(places(cell.newest), to) : null;
+    }
+  }
+
+  // ---- time ----------------------------------------------------------------------------------------------------------
+
+  get open() { return this.cells.some((cell) => cell.open); }
+  get moving() { return this.player.moving || this.camera.moving; }
+
+  /** The run whose snapshots the timeline counts: the longest, the first among equals. */
+  get lead() { return this.cells.reduce((best, cell) => (!best || cell.frames.length > best.frames.length ? cell : best), null); }
+
+  /** How far the clock goes: to the end; or, while all follow the run that is training, as far as that one has come. */
+  #wind() {
+    const { player, lead } = this, frames = lead?.frames ?? [];
+    const ahead = player.live ? this.cells.find((cell) => ["running", "paused"].includes(cell.status.state) && cell.frames.length) : null;
+    const count = ahead ? frames.filter(({ step }) => step <= ahead.newest.step).length : frames.length;
+    if (count < player.count) { player.restart(); player.count = count; } else player.arrived(count, performance.now());
+  }
+
+  /** The training step that is shown; between two snapshots with its fraction. */
+  get step() {
+    const frames = this.lead?.frames ?? [], { index, position, end } = this.player;
+    if (!frames.length) return 0;
+    return frames[index].step + (frames[Math.min(index + 1, end)].step - frames[index].step) * (position - index);
+  }
+
+  // ---- what the reader does ------------------------------------------------------------------------------------------
+
+  #actions(of) {
+    const duration = (ms) => (this.still.matches ? 0 : ms);
+    const relative = (disc, [x, y]) => [(x - disc.x) / disc.r, (disc.flip * (disc.y - y)) / disc.r];
+    const then = (change) => (...all) => { const result = change(...all); this.wake(); return result; };
+    return {
+      hold: then(() => { this.camera.hold(); this.held = null; }),
+      drag: then((from, to, seconds) => {
+        const cell = of();
+        this.held ??= cell.picture.globe.disc(...from);
+        if (cell.dim === 2) this.camera.shift(to[0] - from[0], to[1] - from[1]);
+        else this.camera.drag(relative(this.held, from), relative(this.held, to), seconds);
+      }),
+      release: then((heldFor) => this.camera.release(heldFor, this.still.matches || of().dim === 2)),
+      hover: then((x, y) => { of().picture.pointer = [x, y]; this.looking = of(); }),
+      click: then((x, y) => {
+        const found = of().picture.pick(x, y);
+        this.#pinTo(found?.kind === "sample" ? found.index : null);
+      }),
+      zoom: then((factor, at) => {
+        const { width, height } = of().picture.size;
+        return this.camera.scale(factor, at ? [at[0] - width / 2, at[1] - height / 2] : [0, 0]);
+      }),
+      turn: then((axis, degrees) => {
+        if (of()?.dim === 2) this.camera.shift(-axis[1] * degrees * 3, axis[0] * -degrees * 3);
+        else this.camera.rotate(axis, degrees, duration(140));
+      }),
+      flip: then(() => this.camera.rotate([0, 1, 0], 180, duration(400))),
+      reset: then(() => this.#reset()),
+      play: then(() => this.player.toggle(this.open)),
+      step: then((by) => this.player.step(by)),
+      first: then(() => this.player.seek(0)),
+      last: then(() => { this.player.seek(this.player.end); if (this.open) this.player.follow(); }),
+      escape: then(() => { if (!this.help.hidden) this.#toggleHelp(); else this.#pinTo(null); }),
+      help: () => this.#toggleHelp(),
+      digit: then((digit) => {
+        const names = this.names ?? [], named = names.indexOf(digit), k = named >= 0 ? named : (Number(digit) + 9) % 10;
+        if (k < names.length) this.#isolate(k);
+      }),
+    };
+  }
+
+  #set(name, value) {
+    this.options[name] = value;
+    if (name === "plane") [this.camera.zoom, this.camera.pan] = [1, [0, 0]];
+    this.#reveal();
+  }
+
+  #setAligned(aligned) {
+    this.aligned = aligned;
+    this.#turn3d();
+    this.wake();
+  }
+
+  #toggleClass(k) {
+    if (!this.hidden.delete(k)) this.hidden.add(k);
+    this.#reveal();
+  }
+
+  #isolate(k) {
+    const again = this.focus === k;
+    this.focus = again ? -1 : k;
+    this.hidden = new Set(again || this.cells[0].picture.many ? [] : this.names.map((_, other) => other).filter((other) => other !== k));
+    this.#reveal();
+  }
+
+  #reveal() {
+    this.revision++;
+    this.#stale();
+  }
+
+  #pinTo(i) {
+    this.pin = this.alike ? i : null;
+    for (const cell of this.cells) cell.pinned();
+  }
+
+  #face(duration) {
+    const first = this.cells.find((cell) => cell.frames.length);
+    if (first?.dim === 3) this.camera.face(first.newest.prototype, duration);
+  }
+
+  #reset() {
+    [this.camera.zoom, this.camera.pan] = [1, [0, 0]];
+    this.#face(this.still.matches ? 0 : 400);
+    this.camera.touched = false;
+    this.wake();
+  }
+
+  #toggleHelp() {
+    this.help.hidden = !this.help.hidden;
+    mark(this.tools.help, "aria-expanded", !this.help.hidden);
+  }
+
+  // ---- showing -------------------------------------------------------------------------------------------------------
+
+  #resized() {
+    const room = this.root.clientWidth;
+    mark(this.root, "data-room", room > 900 ? "wide" : room > 560 ? "middle" : "narrow");
+    this.#stale();
+  }
+
+  /** All is to be dressed again. */
+  #stale() {
+    for (const cell of this.cells) cell.stale = true;
+    this.wake();
+  }
+
+  wake() {
+    if (this.#loop || !this.root.isConnected) return;
+    this.#loop = requestAnimationFrame((now) => this.#turn(now));
+  }
+
+  #turn(now) {
+    this.#loop = 0;
+    const seconds = this.lastTurn && now - this.lastTurn < 250 ? (now - this.lastTurn) / 1000 : 1 / 60;
+    this.lastTurn = now;
+    this.camera.tick(seconds, now);
+    this.#wind();
+    this.player.tick(seconds, this.open);
+    this.render();
+    if (this.moving) this.wake();
+    else this.lastTurn = 0;
+  }
+
+  render() {
+    if (!this.theme || !this.cells.length) return;
+    const { step, lead, looking } = this, others = this.cells.filter((cell) => cell !== looking);
+    if (others.length < this.cells.length) looking.render(step);
+    const hover = others.length < this.cells.length ? looking.picture.hover : null;
+    for (const cell of others) {
+      cell.picture.pointer = null;
+      cell.pointed = hover?.kind === "sample" && this.alike ? hover.index : -1;
+      cell.render(step);
+    }
+    const frame = lead.frames[this.player.index], shown = this.cells.find((cell) => cell.picture.shown);
+    const drawable = this.cells.some((cell) => cell.frames.length && cell.picture.drawable);
+    mark(this.root, "data-step", frame?.step ?? "");
+    this.tools.update(shown?.dim ?? 3, this.options, !frame || drawable);
+    this.align.hidden = (shown?.dim ?? 3) !== 3 || this.cells.length < 2;
+    mark(this.align, "aria-pressed", this.aligned);
+    this.timeline.update(frame, this.open);
+    if (shown) this.legend.update(this.#counts(shown.feed.info), shown.picture.inks, this.hidden, this.names);
+  }
+
+  /** Samples of each class in the chosen split. */
+  #counts({ labels, split }) {
+    const want = { train: 0, test: 1 }[this.options.split], counts = this.names.map(() => 0);
+    labels.forEach((k, i) => { if (want === undefined || split[i] === want) counts[k]++; });
+    return counts;
+  }
+
+  /** Saves all pictures as they lie here, with their titles, as one PNG at twice its size. */
+  #download() {
+    const { grid, theme } = this, { width, height, left, top } = grid.getBoundingClientRect(), rim = 14, foot = 16;
+    const canvas = h("canvas", { width: (width + 2 * rim) * 2, height: (height + foot + 2 * rim) * 2 }), ctx = canvas.getContext("2d");
+    ctx.fillStyle = css(theme.background);
+    ctx.fillRect(0, 0, canvas.width, canvas.height);
+    ctx.scale(2, 2);
+    ctx.translate(rim, rim);
+    for (const cell of this.cells) {
+      const place = cell.picture.canvas.getBoundingClientRect(), x = place.left - left, y = place.top - top;
+      ctx.drawImage(cell.picture.image(2), x, y, place.width, place.height);
+      label(ctx, cell.title.textContent, x, y - 9, theme, { ink: theme.text, weight: 600, size: 13 });
+      label(ctx, cell.finding.textContent, x, y + place.height + 17, theme);
+    }
+    label(ctx, `losslab · step ${Math.round(this.step)}`, width / 2, height + 18, theme, { align: "center" });
+    canvas.toBlob((blob) => save(blob, `losslab-compare-step-${Math.round(this.step)}.png`));
+  }
+}
