@@ -136,7 +136,7 @@ def put(where: str, index: int, loss: Loss | None) -> None:
 def editor(where: str, index: int, loss: Loss) -> None:
     """A loss behind its own text: choose another, turn its knobs, or write it."""
     slot = f"{where}{index}"
-    with st.popover(findings.called(loss), key=f"{slot}_popover", icon=":material/tune:"):
+    with st.popover(findings.labelled(loss), key=f"{slot}_popover", icon=":material/tune:"):
         kinds = sorted(losses.catalogue().values(), key=lambda kind: losses.FAMILIES.index(kind.card.family))
         st.session_state[f"{slot}_loss"] = type(loss).__name__
         st.selectbox(
@@ -145,6 +145,7 @@ def editor(where: str, index: int, loss: Loss) -> None:
             key=f"{slot}_loss",
             on_change=lambda: put(where, index, losses.starting(st.session_state[f"{slot}_loss"])),
         )
+        st.caption(f"**{loss.card.title}**, {loss.card.year}. {loss.card.geometry}")
         now = losses.settings(loss)
         for name, knob in losses.knobs(loss).items():
             if not isinstance(now[name], Schedule):
@@ -211,20 +212,33 @@ def sweepable(loss: Loss) -> dict[str, Knob]:
     }
 
 
-def candidates(knob: Knob) -> list[str]:
-    """Values of a knob to choose from, evenly over its range."""
+def candidates(loss: Loss, knob: Knob) -> list[str]:
+    """Values of a knob to choose from, evenly over its range; without those that do not go with the other knobs."""
     if knob.choices:
         return list(knob.choices)
     low = knob.low if knob.low is not None else 0
     high = knob.high if knob.high is not None else max(10 * knob.default, 10)
-    step = (high - low) / 15 if knob.step is None else max(1, round((high - low) / 15 / knob.step)) * knob.step
-    values = [low + i * step for i in range(int((high - low) / step + 1e-9) + 1)]
-    return [f"{float(f'{value:.4g}'):g}" for value in values]
+    for _ in range(8):
+        step = (high - low) / 15 if knob.step is None else max(1, round((high - low) / 15 / knob.step)) * knob.step
+        texts = [f"{float(f'{low + i * step:.4g}'):g}" for i in range(int((high - low) / step + 1e-9) + 1)]
+        found = [text for text in dict.fromkeys(texts) if fits(loss, knob, text)]
+        if len(found) > VALUES[0]:
+            break
+        high = low + (high - low) / 2  # only small values go with the others: look at those more closely
+    return found
 
 
-def usual(knob: Knob) -> list[str]:
+def fits(loss: Loss, knob: Knob, text: str) -> bool:
+    try:
+        losses.turned(loss, {knob.name: knob.parse(text)})
+    except ValueError:
+        return False
+    return True
+
+
+def usual(loss: Loss, knob: Knob) -> list[str]:
     """Four values to begin with, from low to high."""
-    every = candidates(knob)
+    every = candidates(loss, knob)
     return every if len(every) <= 4 else [every[round(i * (len(every) - 1) / 4)] for i in range(4)]
 
 
@@ -245,11 +259,11 @@ def asked_sweep(panel: dict[str, Any]) -> list[Recipe]:
             on_change=lambda: (say("knob", st.session_state.sweep_knob), say("values", None)),
             width=180,
         )
-        texts = st.query_params.get_all("values") or usual(offered[name])
+        texts = st.query_params.get_all("values") or usual(loss, offered[name])
         st.session_state.sweep_values = texts
         st.multiselect(
             "Values, three to six",
-            sorted({*candidates(offered[name]), *texts}, key=lambda text: in_order(offered[name], text)),
+            sorted({*candidates(loss, offered[name]), *texts}, key=lambda text: in_order(offered[name], text)),
             key="sweep_values",
             accept_new_options=not offered[name].choices,
             max_selections=VALUES[1],
@@ -302,7 +316,8 @@ def asked_branch() -> tuple[list[Recipe], list[str | None]]:
             on_change=lambda: (say("parent", st.session_state.branch_parent), say("step", None)),
             width=280,
         )
-        run = opened(id)
+        if (run := opened(id)) is None:
+            raise ValueError("This run cannot be read: choose another.")
         steps = [int(step) for step in run.metrics()["step"] if step < run.total_steps] if len(run) else []
         if len(steps) < 2:
             raise ValueError("This run has only just begun: wait for more of its snapshots, or choose another.")

@@ -39,12 +39,16 @@ def beside(first: Recipe, recipe: Recipe) -> str:
     """What a run is called beside the first one: of a branch, where it goes instead."""
     if branch_of(first, recipe):
         step, loss = recipe.later[-1]
-        return f"{called(loss)} from step {step}"
+        return f"{labelled(loss)} from step {step}"
     return named(recipe)
 
 
 def branch_of(first: Recipe, recipe: Recipe) -> bool:
     return recipe.loss == first.loss and recipe.later[:-1] == first.later and len(recipe.later) > len(first.later)
+
+
+def labelled(loss: Loss) -> str:
+    return f"{called(loss)}, a reconstruction" if loss.card.reconstruction else called(loss)
 
 
 def called(loss: Loss) -> str:
@@ -61,7 +65,7 @@ def value_of(recipe: Recipe, knob: str) -> str:
 
 def named(recipe: Recipe) -> str:
     """The loss as text, and those that come later."""
-    return ", then ".join([called(recipe.loss), *(f"{called(loss)} from step {step}" for step, loss in recipe.later)])
+    return ", then ".join([labelled(recipe.loss), *(f"{labelled(loss)} from step {at}" for at, loss in recipe.later)])
 
 
 def swept(recipes: Sequence[Recipe]) -> str:
@@ -223,12 +227,12 @@ def chart(what: str, names: Sequence[str], inks: Sequence[str], parted: int | No
     if what == "accuracy":  # what differs lies near 100 %: most of the room is for that
         y |= {
             "scale": {"type": "pow", "exponent": 5, "domain": [0, 100]},
-            "axis": {"values": [50, 80, 90, 95, 98, 100], "labelOverlap": False},
+            "axis": {"values": [50, 80, 90, 95, 100], "labelOverlap": False},
         }
     if what == "loss":
         y |= {
             "scale": {"type": "symlog", "constant": 0.1},
-            "axis": {"values": [0, 0.1, 0.3, 1, 3, 10], "format": "~g", "labelOverlap": False},
+            "axis": {"values": [0.1, 0.3, 1, 3, 10], "format": "~g", "labelOverlap": False},
         }
     x = {"field": "step", "type": "quantitative", "title": "step", "axis": {"grid": False, "tickCount": 5}}
     lines = {"mark": {"type": "line", "strokeWidth": 1.8}, "encoding": {"x": x, "y": y, "color": colour}}
