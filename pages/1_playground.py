@@ -13,6 +13,7 @@ from pages.parts.stage import stage
 
 first = "link_problems" not in st.session_state
 problems = settings.open_link()
+settings.arrive("train")
 runs.come_back()
 if first and set(st.query_params) == {"run"} and server.find(st.query_params["run"]):
     runs.show(st.query_params["run"])  # a link that names a run and nothing else, such as the command line gives
@@ -74,6 +75,14 @@ with st.container(horizontal=True, gap="xsmall"):
             placeholder="Choose a run",
         )
     st.button("Reset", icon=":material/restart_alt:", on_click=runs.reset, disabled=id == runs.FIRST, key="reset")
+    if st.button(
+        "Branch",
+        icon=":material/call_split:",
+        disabled=going or not len(run),
+        key="branch",
+        help="Go on from a snapshot of this run with another loss, both futures side by side.",
+    ):
+        st.switch_page("pages/6_compare.py", query_params={"mode": "Branch", "parent": id})
 chosen = next((p for p in presets.PRESETS if p.title == st.session_state.get("preset")), None)
 if chosen:
     words.caption(chosen.why)
