@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .report import machine, markdown
 
-NAMES = ("mnist", "field", "train", "knob", "stage")
+NAMES = ("mnist", "field", "train", "knob", "boards", "stage")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -26,7 +26,7 @@ class Knob:
     low: float | None = None
     high: float | None = None
     step: float | None = None
-    choices: tuple[str, ...] | None = None
+    choices: tuple[str, ...] | tuple[int, ...] | None = None
     symbol: str = ""
     unit: str = ""
     help: str = ""
@@ -36,8 +36,9 @@ class Knob:
         """`value` as this knob's type; a number may be a schedule. ValueError with one sentence where it may not be."""
         if self.choices is not None:
             if value not in self.choices:
-                raise ValueError(f"{self.name} is {value!r}, but it must be one of {', '.join(self.choices)}.")
-            return value
+                listed = ", ".join(map(str, self.choices))
+                raise ValueError(f"{self.name} is {value!r}, but it must be one of {listed}.")
+            return self.choices[self.choices.index(value)]  # 10.0 is the choice 10
         if isinstance(self.default, bool):
             if not isinstance(value, bool):
                 raise ValueError(f"{self.name} is {value!r}, but it must be true or false.")

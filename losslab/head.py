@@ -87,21 +87,29 @@ class Head(nn.Module):
         embeddings of length `norm`, prototypes of length 1, random margins at their mean."""
         points, count = len(angle), self.classes
         cosine, label = angle.cos().repeat(count), torch.arange(count, device=angle.device).repeat_interleave(points)
-        a = Angles(
-            cosine=cosine[:, None].expand(-1, count),
-            target=cosine,
+        a = self.seen(cosine[:, None].expand(-1, count), label, norm)
+        loss = self.loss.at(self.step)
+        return loss.positive(a).view(count, points), loss.negative(a)[:points, -1]
+
+    def seen(self, cosine: Tensor, label: Tensor, norm: float = 1.0) -> Angles:
+        """What a loss sees of samples whose cosines [n C] to the classes are simply given, with labels [n], for
+        embeddings of length `norm` and prototypes of length 1: for pictures of angles. No place need have such angles,
+        so what looks at places (centres, say) sees every embedding at the origin."""
+        count, place = cosine.shape[1], cosine.new_zeros(len(cosine), self.dim)
+        target = cosine.gather(1, label[:, None]).squeeze(1)
+        return Angles(
+            cosine=cosine,
+            target=target,
             label=label,
-            norm=torch.full_like(cosine, norm),
-            length=torch.ones(count, dtype=cosine.dtype, device=cosine.device),
-            embedding=(place := torch.zeros(len(cosine), self.dim, dtype=cosine.dtype, device=cosine.device)),
+            norm=torch.full_like(target, norm),
+            length=cosine.new_ones(count),
+            embedding=place,
             direction=place,
             prototype=unit(self.prototypes.to(cosine.dtype))[0],
             nearest=label * self.loss.subcentres,
             counted=torch.ones_like(label, dtype=torch.bool),
             memory=self.memory,
         )
-        loss = self.loss.at(self.step)
-        return loss.positive(a).view(count, points), loss.negative(a)[:points, -1]
 
     def end_epoch(self) -> None:
         """Say that an epoch is over."""

@@ -21,6 +21,8 @@ LABELS = {
     "others": "Others at",
     "loss": "Loss −log p instead",
     "rung": "Step",
+    "first": "First class",
+    "second": "Second class",
 }
 
 
@@ -31,11 +33,12 @@ def fitted(state: dict, controls: list[dict]) -> list[dict]:
     if run is None:
         of_runs = {"snapshot", "first", "second"} | ({"which"} if len(state["losses"]) == 1 else set())
         return [control for control in controls if control["name"] not in of_runs]
+    regions = state["values"].get("show") == "regions"
     most = {"snapshot": len(run) - 1, "first": len(run.recipe.classes) - 1, "second": len(run.recipe.classes) - 1}
     return [
         control | ({"low": 0, "high": max(most[control["name"]], 1)} if control["name"] in most else {})
         for control in controls
-        if control["name"] not in ("which", "between")
+        if control["name"] not in ("which", "between") and not (regions and control["name"] == "length")
     ]
 
 
@@ -83,7 +86,7 @@ PAGE = board.Page(
     presets=(
         board.Preset(
             "Which margin is larger?",
-            "ArcFace with m = 0.5 asks for more than CosFace with m = 0.35 only between 30° and 120°. Nearer than that "
+            "ArcFace with m = 0.5 asks for more than CosFace with m = 0.35 only between 31° and 121°. Nearer than that "
             "CosFace is the stricter of the two: a sample exactly on its prototype gets 0.65 from it, and 0.88 from "
             "ArcFace.",
             OPENING,

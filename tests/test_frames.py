@@ -152,6 +152,14 @@ def test_a_knob_that_a_schedule_moves_was_not_turned_by_hand(tmp_path):
     assert [decode(encode(run, i))["flags"] for i in range(3)] == [0, 0, 2]
 
 
+def test_another_loss_is_marked_where_it_begins_to_count(tmp_path):
+    first, second = ArcFace(scale=16, margin=0.2), losses.make("CosFace", scale=16.0, margin=0.2)
+    recipe = Recipe(loss=first, classes=(3, 5), later=((1, second),))
+    knobs = [losses.settings(loss) for loss in (first, first, second, second)]
+    run = write(tmp_path / "run", [moment(step, knobs=each) for step, each in enumerate(knobs)], recipe)
+    assert [decode(encode(run, i))["flags"] for i in range(4)] == [0, 0, 2, 0]
+
+
 def test_extreme_numbers_stay_in_range_and_in_json(tmp_path):
     snapshot = moment(
         n=3,

@@ -1,5 +1,7 @@
 """What a browser gets from the routes, and what nobody gets from them."""
 
+import base64
+import dataclasses
 import io
 import shutil
 import struct
@@ -8,17 +10,20 @@ import time
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
+from losslab.data.drawn import centred
+from losslab.live import gaps
 from losslab.live import routes as live_routes
 from losslab.live.pool import Pool
 from losslab.live.routes import routes
 from losslab.live.shelf import Cache
 from losslab.losses import ArcFace
-from losslab.training import Probe, Recipe, RunWriter, Snapshot
+from losslab.training import Probe, Recipe, Run, RunWriter, Snapshot, probe, restore, train
 
 RECIPE = Recipe(loss=ArcFace(scale=16, margin=0.2), classes=(3, 5), dim=3)
 N = 60
@@ -39,11 +44,17 @@ def moment(step: int) -> Snapshot:
     )
 
 
-def write(path, snapshots: int, state: str) -> RunWriter:
+def write(path, snapshots: int, state: str, recipe: Recipe = RECIPE, truth: np.ndarray | None = None) -> RunWriter:
     images = np.zeros((N, 28, 28), np.uint8)
     images += np.arange(N, dtype=np.uint8)[:, None, None]
-    probe = Probe(images=images, labels=np.arange(N) % 2, split=np.arange(N, dtype=np.uint8) // 40, names=("3", "5"))
-    writer = RunWriter(path, RECIPE, probe)
+    shown = Probe(
+        images=images,
+        labels=np.arange(N) % 2,
+        split=np.arange(N, dtype=np.uint8) // 40,
+        names=("3", "5"),
+        truth=truth,
+    )
+    writer = RunWriter(path, recipe, shown)
     writer.state(state)
     for step in range(snapshots):
         writer.append(moment(step))
@@ -143,6 +154,119 @@ def test_a_watcher_gets_frames_as_they_appear_and_then_the_end(client, folders):
 
         socket.send_json({"next": 0})
         assert socket.receive_bytes() == first
+
+
+def test_the_gaps_of_a_snapshot_come_as_one_grid(client, folders):
+    answer = client.get("/losslab/runs/aa/gaps/2")
+    assert answer.content == gaps.encode(Run(folders / "runs" / "aa"), 2)
+    assert client.get("/losslab/runs/aa/gaps/3").status_code == 404
+    assert client.get("/losslab/runs/aa/gaps/-1").status_code == 404
+    assert client.get("/losslab/runs/zz/gaps/0").status_code == 404
+    recipe = dataclasses.replace(RECIPE, dim=5)
+    wide = dataclasses.replace(
+        moment(0), embedding=np.ones((N, 5), np.float32), prototypes=np.eye(2, 5, dtype=np.float32)
+    )
+    write(folders / "runs" / "wide", 0, "done", recipe).append(wide)
+    answer = client.get("/losslab/runs/wide/gaps/0")
+    assert answer.status_code == 400 and "5 dimensions" in answer.text
+
+
+def test_a_run_with_label_noise_tells_the_truth(client, folders):
+    assert client.get("/losslab/runs/aa").json()["truth"] is None
+    noisy = (np.arange(N) % 2 + (np.arange(N) < 3)) % 2
+    write(folders / "runs" / "noisy", 1, "done", truth=noisy)
+    assert client.get("/losslab/runs/noisy").json()["truth"] == noisy.tolist()
+
+
+@pytest.fixture(scope="module")
+def learnt(tmp_path_factory):
+    """A run of two digits that was trained to its end."""
+    recipe = Recipe(loss=ArcFace(scale=16, margin=0.2), classes=(0, 1), model="mlp", per_class=200, epochs=2)
+    path = tmp_path_factory.mktemp("learnt") / "run"
+    with RunWriter(path, recipe, probe(recipe)) as writer:
+        for snapshot in train(recipe):
+            writer.append(snapshot)
+        writer.state("done")
+    return path
+
+
+@pytest.fixture
+def pad(client, folders, learnt):
+    """Draw a picture into the run of two digits, or another."""
+    shutil.copytree(learnt, folders / "runs" / "learnt")
+
+    def draw(image, run="learnt", **headers):
+        return client.post(f"/losslab/runs/{run}/embed", content=np.asarray(image).tobytes(), headers=headers)
+
+    return draw
+
+
+def stroke() -> np.ndarray:
+    image = np.zeros((28, 28), np.uint8)
+    image[2:9, 4:6] = 255
+    return image
+
+
+def test_a_drawing_is_put_where_the_network_puts_it(pad, learnt):
+    said = pad(stroke()).json()
+    run = Run(learnt)
+    model, head = restore(run)
+    image = np.frombuffer(base64.b64decode(said["image"]), np.uint8).reshape(28, 28).copy()
+    assert np.array_equal(image, centred(stroke()))
+    with torch.no_grad():
+        embedding = model(torch.from_numpy(image)[None, None])
+        both = embedding.expand(2, -1)
+        logits, gap = head.logits(embedding)[0], head.gap(both, torch.arange(2))
+    direction = torch.nn.functional.normalize(embedding)[0]
+    cosine = torch.nn.functional.normalize(head.prototypes) @ direction
+    assert said["step"] == run.total_steps
+    assert np.allclose(said["direction"], direction, atol=1e-5)
+    assert np.allclose(said["length"], embedding.norm().item(), rtol=1e-5)
+    assert np.allclose(np.cos(np.radians(said["angle_deg"])), cosine.detach(), atol=1e-5)
+    assert np.allclose(said["gap"], gap, atol=1e-5)
+    assert np.allclose(said["probability"], logits.softmax(0), atol=1e-5)
+    assert np.argmin(said["angle_deg"]) == 1, "one stroke is a one"
+
+
+def test_while_a_run_goes_on_its_newest_weights_are_asked(client, folders):
+    recipe = Recipe(loss=ArcFace(scale=16, margin=0.2), classes=(0, 1), model="mlp", per_class=100, epochs=2)
+    steps, training = [], train(recipe)
+    with RunWriter(folders / "runs" / "going", recipe, probe(recipe)) as writer:
+        for _ in range(2):
+            writer.append(next(training))
+            writer.state("paused")  # at rest the newest weights are on disk
+            steps.append(client.post("/losslab/runs/going/embed", content=stroke().tobytes()).json()["step"])
+    training.close()
+    assert steps == [0, 1]
+
+
+def test_a_run_without_weights_says_so(pad, folders):
+    for run, remedy in (("aa", "train it again"), ("first-look", "train it again")):
+        answer = pad(stroke(), run)
+        assert answer.status_code == 409 and remedy in answer.text
+    write(folders / "runs" / "young", 1, "running")
+    assert "wait for its first steps" in pad(stroke(), "young").text
+
+
+def test_what_is_no_drawing_is_refused_in_a_sentence(pad, client):
+    assert pad(stroke(), "zz").status_code == 404
+    for size in (0, 783, 785, 10_000_000):
+        answer = pad(np.ones(size, np.uint8))
+        assert answer.status_code == 400 and "784 bytes" in answer.text
+    answer = pad(np.zeros(784, np.uint8))
+    assert answer.status_code == 400 and "nothing on the pad" in answer.text
+    assert client.get("/losslab/runs/learnt/embed").status_code == 405
+
+
+def test_only_pages_of_this_server_may_draw(pad):
+    assert pad(stroke(), origin="http://testserver").status_code == 200
+    assert pad(stroke(), origin="http://elsewhere.test").status_code == 403
+
+
+def test_clothes_are_no_digits(pad, folders):
+    write(folders / "runs" / "clothes", 1, "done", dataclasses.replace(RECIPE, data="fashion"))
+    answer = pad(stroke(), "clothes")
+    assert answer.status_code == 400 and "not trained on digits" in answer.text
 
 
 NONSENSE = ["", "[]", "{}", '{"next": -1}', '{"next": "1"}', '{"next": 1.5}', '{"next": true}', "[" * 100_000]

@@ -34,6 +34,7 @@ from losslab.scene import CIRCLE, SPHERE, Scene
 from losslab.training import Run, RunError
 
 LONGEST = 256 * 1024  # bytes of a question: prototypes and knobs are a few kB
+LONGEST_SENTENCE = 500  # characters: what is wrong may be as long as the question
 MOST_VIEWS = 8
 MOST_RUNS = 16  # kept open
 FILES = {"csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8", "figure": "application/json"}
@@ -153,7 +154,7 @@ def drawn(scene: Scene, theme: Theme) -> dict:
 
 
 def refused(sentence: str, status: int) -> Response:
-    return answer(JSONResponse({"error": sentence}, status))
+    return answer(JSONResponse({"error": sentence[:LONGEST_SENTENCE]}, status))
 
 
 def answer(response: Response) -> Response:

@@ -217,7 +217,8 @@ class Look:
             line, view, inside = disc.grid()
             value = np.where(inside >= -0.005, between(mark.value[None], view @ self.turn)[0], np.nan)
             x, y = (disc.radius * line + at for at in disc.centre)
-            yield Area(role="ground", name=mark.name, x=x, y=y, value=value.reshape(len(line), -1))
+            name = mark.name if disc is SPHERE_DISC else ""
+            yield Area(role="ground", name=name, x=x, y=y, value=value.reshape(len(line), -1))
 
 
 def discs(half: int) -> list[Disc]:

@@ -4,6 +4,7 @@ Figures are made as plain dictionaries: Plotly's own classes check every number,
 A test holds every scene against them.
 """
 
+import base64
 import math
 import textwrap
 from typing import Any
@@ -65,10 +66,13 @@ def traces(mark: Mark, scene: Scene, inks: tuple[str, ...], theme: Theme) -> lis
     ink = theme.text if mark.of is None else inks[mark.of % len(inks)]
     shown = {"name": mark.name, "showlegend": bool(mark.name), "hoverinfo": "x+y+name" if mark.name else "skip"}
     match mark:
+        case Area(role="ground"):
+            return ground(mark, scene, theme)
         case Area():
             return area(mark, ink, shown, theme)
         case Path():
-            drawn = {"type": "scatter", "mode": "lines", **xy(mark.at), "line": line(mark, ink, theme), **shown}
+            drawn = {"type": "scatter", "mode": "lines", **xy(mark.at), **shown,
+                     "line": line(mark, ink, theme) | {"simplify": False}}  # fmt: skip
             if mark.role == "stream":  # over a ground of any ink
                 return [drawn | {"line": {"color": faint(theme.background, 0.6), "width": 4}}, drawn]
             if mark.role == "bars":
@@ -87,6 +91,7 @@ def line(mark: Path, ink: str, theme: Theme) -> dict:
         "boundary": {"color": theme.text, "width": 1.4, "dash": "dash"},
         "other": {"color": ink, "width": 1.4, "dash": "dot"},
         "flow": {"color": ink, "width": 3},
+        "profile": {"color": theme.text, "width": 1.4, "dash": "dot"},
         "stream": {"color": theme.text, "width": 1.4},
         "spoke": {"color": ink, "width": 2},
         "rim": {"color": theme.soft, "width": 1},
@@ -164,22 +169,27 @@ def arrows(mark: Arrows, ink: str, scene: Scene, theme: Theme) -> list[dict]:
         if mark.of is None and scene.of_role("ground"):
             colour = theme.on_ramp(math.sqrt(ramp[step][0]))
         path = pieces[level == step].reshape(-1, 2)
-        found.append({"type": "scatter", "mode": "lines", **xy(path), "line": {"color": colour, "width": 1.4},
+        width = 3 if mark.role == "push_prototype" else 1.4
+        found.append({"type": "scatter", "mode": "lines", **xy(path), "line": {"color": colour, "width": width},
                       "hoverinfo": "skip", "showlegend": False})  # fmt: skip
     return found
 
 
+def ground(mark: Area, scene: Scene, theme: Theme) -> list[dict]:
+    """A magnitude everywhere. The steps of its ramp are those of the square root, as on the stage's canvas; the discs
+    of one sphere have one scale."""
+    top = float(np.nanquantile(np.concatenate([each.value.ravel() for each in scene.of_role("ground")]), 0.98)) or 1.0
+    return [
+        {"type": "heatmap", "x": numbers(mark.x), "y": numbers(mark.y), "z": [numbers(row) for row in mark.value],
+         "zsmooth": "best", "colorscale": [(place**2, colour) for place, colour in theme.ramp()], "opacity": 0.8,
+         "zmin": 0, "zmax": top, "hoverinfo": "skip", "showlegend": False, "showscale": bool(mark.name),
+         "colorbar": {"title": {"text": mark.name, "side": "right"}, "thickness": 10, "len": 0.7}}
+    ]  # fmt: skip
+
+
 def area(mark: Area, ink: str, shown: dict, theme: Theme) -> list[dict]:
-    grid = {"x": numbers(mark.x), "y": numbers(mark.y), "z": [numbers(row) for row in mark.value]}
+    grid = {"x": numbers(mark.x), "y": numbers(mark.y), "z": packed(mark.value)}
     plain = {"type": "contour", **grid, "hoverinfo": "skip", "showlegend": False, "connectgaps": False}
-    if mark.role == "ground":
-        # The steps of the ramp are those of the square root, as on the sphere.
-        ramp = [(place**2, colour) for place, colour in theme.ramp()]
-        return [
-            {"type": "heatmap", **grid, "zsmooth": "best", "colorscale": ramp, "opacity": 0.8, "hoverinfo": "skip",
-             "showlegend": False, "zmin": 0, "zmax": float(np.nanquantile(mark.value, 0.98)) or 1.0,
-             "colorbar": {"title": {"text": mark.name, "side": "right"}, "thickness": 10, "len": 0.7}}
-        ]  # fmt: skip
     if mark.role == "level":
         return [
             {**plain, "colorscale": theme.ramp(), "contours": {"coloring": "fill"}, "line": {"width": 0},
@@ -252,8 +262,8 @@ def page(scene: Scene, theme: Theme = LIGHT) -> str:
     made["layout"] |= {
         "title": {"text": scene.title, "font": {"size": 18}},
         "margin": {"l": 64, "r": 24, "t": 90, "b": 110},
-        "annotations": [{"text": note, "xref": "paper", "yref": "paper", "x": 0, "y": -0.16, "yanchor": "top",
-                         "showarrow": False, "align": "left", "font": {"size": 13, "color": theme.soft}}],
+        "annotations": [{"text": note, "xref": "paper", "yref": "paper", "x": 0, "y": 0, "yanchor": "top",
+                         "yshift": -56, "showarrow": False, "align": "left", "font": {"size": 13, "color": theme.soft}}],
     }  # fmt: skip
     return to_html(made, include_plotlyjs=True, full_html=True, validate=False)
 
@@ -267,6 +277,12 @@ def script() -> str:
 
 def xy(at: np.ndarray) -> dict:
     return {"x": numbers(at[:, 0]), "y": numbers(at[:, 1])}
+
+
+def packed(values: np.ndarray) -> dict[str, str]:
+    """A grid of numbers as plotly.js unpacks it: a tenth of the time, and a fifth of the size, of writing them out."""
+    made = np.ascontiguousarray(values, dtype="<f4")
+    return {"dtype": "f4", "bdata": base64.b64encode(made).decode(), "shape": ", ".join(map(str, made.shape))}
 
 
 def numbers(values: np.ndarray) -> list[float | None]:

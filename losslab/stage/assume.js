@@ -5,6 +5,7 @@ import { classInks, css, readable } from "./ink.js";
 
 const MOST = 12; // samples dropped
 const ROOM = 400; // places tried for a new one
+const REST = 300; // ms until the page hears of it: the picture comes first
 
 export class Assume {
   #built = "";
@@ -15,7 +16,7 @@ export class Assume {
     this.chips = h("div", { className: "chips", role: "radiogroup", "aria-label": "If the sample were of class" });
     this.chips.addEventListener("keydown", (event) => this.#key(event));
     this.drop = h("button", { type: "button", title: "A sample where there is room: it flows where the loss sends it", onclick: () => this.#drop() }, "Drop a sample");
-    this.clear = h("button", { type: "button", title: "Take all dropped samples away", onclick: () => board.change({ drops: [] }) }, "Clear samples");
+    this.clear = h("button", { type: "button", title: "Take all dropped samples away", onclick: () => board.change({ drops: [] }, { wait: REST }) }, "Clear samples");
     this.element = h("div", { className: "assume" }, h("span", {}, "If the sample were a"), this.chips, this.drop, this.clear);
   }
 
@@ -36,7 +37,7 @@ export class Assume {
     this.clear.disabled = !drops.length;
   }
 
-  choose(k) { this.board.change({ label: k }); }
+  choose(k) { this.board.change({ label: k }, { wait: REST }); }
 
   /** Arrow keys go from class to class, as among radio buttons. */
   #key(event) {
@@ -60,6 +61,6 @@ export class Assume {
       const least = Math.min(1, ...drops.map((row) => -dot(row)));
       if (least > most) [best, most] = [place, least];
     }
-    this.board.change({ drops: [...drops, best.map((v) => Number(v.toFixed(3)))] });
+    this.board.change({ drops: [...drops, best.map((v) => Number(v.toFixed(3)))] }, { wait: REST });
   }
 }

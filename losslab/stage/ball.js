@@ -34,7 +34,7 @@ export class Ball {
     Object.assign(this, { board, panel, theme: board.theme });
     this.canvas = h("canvas", { role: "img" });
     this.hint = h("div", { className: "hint" });
-    this.element = h("div", { className: "ball", tabIndex: 0, role: "application", "aria-label": "Hypersphere" }, this.canvas, this.hint);
+    this.element = h("div", { className: "ball", tabIndex: 0, role: "application", "aria-label": "Hypersphere" }, this.canvas, this.overlay.element, this.hint);
     const tool = (text, title, onclick) => h("button", { type: "button", title, onclick }, text);
     this.sides = tool("Both sides", "Two equal-area maps beside the sphere, so that nothing is hidden", () => { this.both = !this.#bothShown; this.wake(); });
     this.more = tool("Add class", "A new prototype where there is most room", () => this.#add());
@@ -61,7 +61,7 @@ export class Ball {
     if (this.dim !== ball.dim) { this.camera = new Camera(); this.dim = ball.dim; this.turned = false; }
     this.names = ball.names;
     this.marks = ball.marks.map((mark) => decode(mark, ball.dim));
-    this.overlay.fresh(this.marks, performance.now(), () => this.wake());
+    this.overlay.fresh(this.marks);
     const [prototype] = this.marks.filter(({ role }) => role === "prototype");
     this.each = prototype.each.length / new Set(prototype.each).size;
     if (this.held === null) this.prototype = prototype.at3; // else it is where the hand is
@@ -95,7 +95,7 @@ export class Ball {
     this.render();
     this.shown?.();
     this.shown = null;
-    if (this.camera.moving || this.overlay.moving(now)) this.wake();
+    if (this.camera.moving) this.wake();
   }
 
   render() {
@@ -178,6 +178,7 @@ export class Ball {
           this.disc ??= this.globe.disc(...from);
           this.camera.drag(relative(this.disc, from), relative(this.disc, to), seconds);
         }
+        this.#hover(...to);
         this.wake();
       },
       release: (heldFor) => {
@@ -224,13 +225,13 @@ export class Ball {
   /** An arrow key: moves the chosen prototype along the surface as it is seen, or turns the sphere. */
   #arrow([right, up], by) {
     if (this.chosen < 0 || !this.#byHand) { if (this.dim === 3) this.camera.rotate([up ? -up : 0, right, 0], 10 * by, 0); return; }
-    const row = this.#row(this.chosen), turn = (NUDGE * by * Math.PI) / 180, M = this.camera.matrix;
+    const row = this.#rows()[this.chosen], turn = (NUDGE * by * Math.PI) / 180, M = this.camera.matrix;
     const way = this.dim === 2 ? [-row[1], row[0], 0].map((v) => v * (right ? -right : up)) : [0, 1, 2].map((d) => right * M[d] + up * M[3 + d]);
     this.#move(this.chosen, unit(row.map((v, d) => v + turn * way[d])), true, SOON);
   }
 
   /** Where a picture is of one class's samples, a chosen prototype says which. */
-  #assume(k) { if ("label" in this.board.state.values) this.board.change({ label: k }); }
+  #assume(k) { if ("label" in this.board.state.values) this.board.change({ label: k }, { wait: SOON }); }
 
   choose(k) {
     this.chosen = k;
@@ -280,11 +281,17 @@ export class Ball {
     const rows = this.#rows();
     rows[k] = direction;
     this.prototype = this.prototype.slice();
-    for (let e = 0; e < this.each; e++) this.prototype.set(direction, (k * this.each + e) * 3);
+    if (k < this.names.length) for (let e = 0; e < this.each; e++) this.prototype.set(direction, (k * this.each + e) * 3);
     this.#tell(rows, done, wait);
   }
 
-  #rows() { return this.names.map((_, k) => this.#row(k)); }
+  /** The prototypes as they were last put, which the server may not have heard of yet. */
+  #rows() {
+    return this.board.state.values.prototypes.map((row, k) => {
+      const place = [row[0], row[1], this.dim === 2 ? 0 : row[2] ?? 0];
+      return Math.hypot(...place) > 1e-3 ? unit(place) : this.#row(k);
+    });
+  }
 
   #tell(rows, done = true, wait = 0) {
     this.board.change({ prototypes: rows.map((row) => row.map((v) => Number(v.toFixed(3)))) }, { done, wait });
@@ -292,8 +299,8 @@ export class Ball {
 
   /** A new prototype where there is most room: as far as may be from its nearest neighbour. */
   #add() {
-    if (this.names.length >= MOST) return;
     const rows = this.#rows();
+    if (rows.length >= MOST) return;
     let [best, most] = [null, -Infinity];
     for (const place of lattice(this.dim, 2000)) {
       const least = Math.min(...rows.map((row) => -row.reduce((sum, v, d) => sum + v * place[d], 0)));
@@ -304,12 +311,13 @@ export class Ball {
   }
 
   #drop() {
-    if (this.names.length <= FEWEST) return;
-    const gone = this.chosen >= 0 ? this.chosen : this.names.length - 1, { sizes, concentrations } = this.board.state.values;
+    const rows = this.#rows();
+    if (rows.length <= FEWEST) return;
+    const gone = this.chosen >= 0 ? this.chosen : rows.length - 1, { sizes, concentrations } = this.board.state.values;
     const without = (list) => (list ?? []).filter((_, k) => k !== gone);
     this.choose(-1);
     Object.assign(this.board.state.values, { sizes: without(sizes), concentrations: without(concentrations) });
-    this.#tell(this.#rows().filter((_, k) => k !== gone));
+    this.#tell(rows.filter((_, k) => k !== gone));
   }
 
   /** Prototypes push each other apart until they rest. */
@@ -331,7 +339,7 @@ export class Ball {
   #dropSample(direction) {
     const drops = [...(this.board.state.values.drops ?? [])];
     if (drops.length >= 12) drops.shift();
-    this.board.change({ drops: [...drops, direction.map((v) => Number(v.toFixed(3)))] });
+    this.board.change({ drops: [...drops, direction.map((v) => Number(v.toFixed(3)))] }, { wait: SOON });
   }
 
   #steer({ index }, direction, done) {
@@ -374,7 +382,11 @@ function* lattice(dim, n) {
 /** Cells along the grid that v directions are. */
 const cells = (v, dim) => (dim === 2 ? v : Math.round(Math.sqrt(v)) - 1);
 
-function bytes(text) { return Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).buffer; }
+function bytes(text) {
+  const raw = atob(text), out = new Uint8Array(raw.length);
+  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
+  return out.buffer;
+}
 
 /** A mark as it is drawn: its arrays unpacked, places in three dimensions whatever they came in. */
 function decode(said, dim) {

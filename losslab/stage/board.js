@@ -162,6 +162,13 @@ class Board {
     return fetch(`${this.data.base}/losslab/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body });
   }
 
+  /** What the server makes of one view for a file; throws with one sentence where it makes none. */
+  async file(kind, view, stance) {
+    const answer = await this.fetch(`sights/${kind}`, this.question([view], stance)).catch(() => { throw new Error(AWAY); });
+    if (!answer.ok) throw new Error((await answer.json()).error);
+    return answer;
+  }
+
   async #answer(question) {
     try {
       return await (await this.fetch("sights", question)).json();
@@ -178,7 +185,7 @@ class Board {
     mark(this.root, "data-state", "asking");
     try {
       const said = await this.#answer(this.question(panels.map(({ view }) => view)));
-      this.#complain(said.error ?? "");
+      this.complain(said.error ?? "");
       if (!said.error) this.knobs.call(said.losses);
       // What is under the hand first: a chart takes as long again.
       for (const ball of said.error ? [] : [true, false])
@@ -189,7 +196,7 @@ class Board {
       }));
       mark(this.root, "data-state", said.error ? "refused" : "shown");
     } catch (error) {
-      this.#complain(error.message);
+      this.complain(error.message);
       mark(this.root, "data-state", "lost");
       this.retry = setTimeout(() => this.turned(), RETRY);
     }
@@ -197,7 +204,8 @@ class Board {
     if (this.#again) { this.#again = false; this.#ask(); }
   }
 
-  #complain(text) {
+  /** One sentence about what went wrong; none when all is well. */
+  complain(text) {
     say(this.problem, text);
     this.problem.hidden = !text;
   }

@@ -2,6 +2,7 @@
 // lines along the surface, dropped samples with a bead that runs down their lines. The far
 // side is faint, as everything there.
 
+import { h } from "./dom.js";
 import { css, mix, rampInk } from "./ink.js";
 import { label } from "./marks.js";
 
@@ -15,6 +16,8 @@ const INSIDE = 0.885, BADGE = 0.76, BAND = [1.035, 0.38]; // of the circle's rad
 const SPIRAL = 0.62; // of the radius: where a line on the circle ends that began at the rim
 
 export class Overlay {
+  element = h("div", { className: "beads" });
+  flows = [];
   #spots = []; // dropped samples: where they can be taken up
   #began = null; // when the beads were set off
   #flows = "";
@@ -25,7 +28,8 @@ export class Overlay {
     if (!ground || dim === 2) return null;
     if (this.ground === ground && this.dark === theme.dark) return this.made;
     [this.ground, this.dark] = [ground, theme.dark];
-    const n = Math.round(Math.sqrt(ground.n)) - 1, { value } = ground, top = scaleOf([ground]);
+    const n = Math.round(Math.sqrt(ground.n)) - 1, top = scaleOf([ground]);
+    const shade = ground.value.map((value) => SHADES * Math.sqrt(Math.min(1, value / top)) + 0.5); // a pixel is between four of these
     const tint = Array.from({ length: SHADES + 1 }, (_, i) => {
       const t = i / SHADES, [r, g, b] = rampInk(t, theme);
       return ((opacity(t, theme) << 24) | (b << 16) | (g << 8) | r) >>> 0;
@@ -38,30 +42,43 @@ export class Overlay {
         if (z < 0) { const t = a; a = (1 - Math.abs(b)) * (t < 0 ? -1 : 1); b = (1 - Math.abs(t)) * (b < 0 ? -1 : 1); }
         a = (a + 1) * 0.5 * n; b = (b + 1) * 0.5 * n;
         const i = Math.min(n - 1, a | 0), j = Math.min(n - 1, b | 0), u = a - i, w = b - j, v = j * (n + 1) + i;
-        const size = (value[v] * (1 - u) + value[v + 1] * u) * (1 - w) + (value[v + n + 1] * (1 - u) + value[v + n + 2] * u) * w;
-        return Math.round(SHADES * Math.sqrt(Math.min(1, Math.max(0, size / top))));
+        return ((shade[v] * (1 - u) + shade[v + 1] * u) * (1 - w) + (shade[v + n + 1] * (1 - u) + shade[v + n + 2] * u) * w) | 0;
       },
     };
     return this.made;
   }
 
-  /** Whether something moves by itself: then the picture is drawn again. */
-  moving(now) { return this.#began !== null && now >= this.#began && now < this.#began + RUN.time; }
-
-  /** A new scene has come: when it has stayed for a moment beads set off, and `wake` is called. */
-  fresh(marks, now, wake) {
+  /** A new scene has come: when it has stayed for a moment beads set off. */
+  fresh(marks) {
     const flows = marks.filter(({ role }) => role === "flow"), key = flows.map(({ at3 }) => at3.join()).join(";");
     if (key === this.#flows) return;
     this.#flows = key;
-    this.#began = flows.length && !matchMedia("(prefers-reduced-motion: reduce)").matches ? now + RUN.wait : null;
+    this.#began = flows.length && !matchMedia("(prefers-reduced-motion: reduce)").matches ? performance.now() + RUN.wait : null;
     clearTimeout(this.timer);
-    if (this.#began !== null) this.timer = setTimeout(wake, RUN.wait + 5);
+    if (this.#began !== null) this.timer = setTimeout(() => this.#roll(), RUN.wait);
+  }
+
+  /** Beads are elements of their own: while they run nothing else is painted. */
+  #roll() {
+    if (!this.to) return;
+    cancelAnimationFrame(this.frame);
+    const share = this.#began === null ? 1 : Math.min(1, Math.max(0, (performance.now() - this.#began) / RUN.time));
+    const places = this.flows.flatMap(({ mark, rgb }) => beadsAt(mark, this.to, share).map((place) => ({ ...place, rgb })));
+    while (this.element.children.length > places.length) this.element.lastChild.remove();
+    while (this.element.children.length < places.length) this.element.append(h("i"));
+    places.forEach(({ x, y, near, rgb }, i) => {
+      const { style } = this.element.children[i];
+      [style.transform, style.opacity, style.borderColor] = [`translate(${x}px, ${y}px)`, near ? 1 : 0.3, css(rgb)];
+    });
+    if (share > 0 && share < 1) this.frame = requestAnimationFrame(() => this.#roll());
   }
 
   draw(ctx, marks, view, camera, { theme, inks, dim, size }) {
-    const to = placer(view, camera, dim), ground = marks.find(({ role }) => role === "ground");
+    const to = placer(view, camera, dim), live = ctx.canvas.isConnected, ground = marks.find(({ role }) => role === "ground");
     const tops = Object.fromEntries(Object.keys(LONGEST).map((role) => [role, scaleOf(marks.filter((one) => one.role === role))]));
     this.#spots = [];
+    if (live) this.to = to;
+    if (live) this.flows = marks.filter(({ role }) => role === "flow").map((mark) => ({ mark, rgb: inks[mark.of % inks.length] }));
     if (ground) {
       if (dim === 2) band(ctx, ground, view.main, theme);
       tops.push = scaleOf([ground]);
@@ -70,28 +87,11 @@ export class Overlay {
     for (const mark of marks) {
       const rgb = mark.of === null ? null : inks[mark.of % inks.length];
       if (mark.kind === "arrows") arrows(ctx, mark, tops[mark.role], to, { rgb, theme, over: ground && dim === 3 });
-      else if (mark.kind === "path" && mark.role === "flow") this.#flow(ctx, mark, to, rgb, theme);
-      else if (mark.kind === "path" && (dim === 3 || mark.role !== "profile")) line(ctx, mark, to, rgb, theme, ground && dim === 3);
+      else if (mark.kind === "path" && mark.role === "flow") flow(ctx, mark, to, { rgb, theme, beads: !live });
+      else if (mark.kind === "path") line(ctx, mark, to, rgb, theme, ground && dim === 3);
       else if (mark.kind === "points" && mark.role === "drop") this.#drops(ctx, mark, to, inks, theme);
     }
-  }
-
-  /** Where a dropped sample goes: a line with a mark every few steps, and a bead that runs down it once. */
-  #flow(ctx, mark, to, rgb, theme) {
-    const { at3, n } = mark, at = (i, part) => to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1))[part];
-    const now = performance.now(), share = this.#began === null ? 1 : Math.min(1, Math.max(0, (now - this.#began) / RUN.time));
-    stroke(ctx, mark, to, css(theme.background, 0.85), 5.5);
-    stroke(ctx, mark, to, css(mix(rgb, theme.text, 0.12)), 2.8);
-    for (let i = TICKS; i < n; i += TICKS) for (const { x, y, near } of to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1)))
-      disc(ctx, x, y, 2.6, css(theme.background, near ? 1 : FAR), css(mix(rgb, theme.text, 0.12), near ? 1 : FAR), 1.4);
-    const place = share * (n - 1), i = Math.min(n - 2, Math.floor(place)), w = place - i;
-    to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1)).forEach((p, part) => {
-      const q = at(i + 1, part), same = q && q.part === p.part;
-      const [x, y] = same ? [p.x + w * (q.x - p.x), p.y + w * (q.y - p.y)] : [p.x, p.y];
-      const alpha = p.near ? 1 : 0.3;
-      disc(ctx, x, y, 6, css(theme.background, alpha), css(theme.background, alpha), 1);
-      disc(ctx, x, y, 4, css(theme.text, alpha), css(rgb, alpha), 2.2);
-    });
+    if (live) this.#roll();
   }
 
   /** Dropped samples: rings that can be taken up again. */
@@ -127,8 +127,16 @@ export function placer(view, camera, dim) {
   };
 }
 
+const scales = new WeakMap(); // by the first of the marks: a picture is drawn many times
+
 /** What full ink and full length stand for: nearly the largest of these marks' magnitudes. */
 function scaleOf(marks) {
+  if (!marks.length) return 1;
+  if (!scales.has(marks[0])) scales.set(marks[0], measured(marks));
+  return scales.get(marks[0]);
+}
+
+function measured(marks) {
   const all = marks.length === 1 ? marks[0].value : Float32Array.from(marks.flatMap(({ value }) => [...value]));
   return quantile(all, 0.98) || quantile(all, 1) || 1;
 }
@@ -139,9 +147,29 @@ const opacity = (t, { dark }) => Math.round(255 * (dark ? 0.22 + 0.48 * t : 0.1 
 /** Ink that is read on the ground where it has this magnitude. */
 const over = (t, { dark, background, text }) => (t > (dark ? 0.66 : 0.48) ? (dark ? [16, 18, 24] : background) : text);
 
+/** Where a dropped sample goes: a line with a mark every few steps. */
+function flow(ctx, mark, to, { rgb, theme, beads }) {
+  const { at3, n } = mark, ink = mix(rgb, theme.text, 0.12);
+  stroke(ctx, mark, to, css(theme.background, 0.85), 5.5);
+  stroke(ctx, mark, to, css(ink), 2.8);
+  for (let i = TICKS; i < n; i += TICKS) for (const { x, y, near } of to(at3[i * 3], at3[i * 3 + 1], at3[i * 3 + 2], i / (n - 1)))
+    disc(ctx, x, y, 2.6, css(theme.background, near ? 1 : FAR), css(ink, near ? 1 : FAR), 1.4);
+  if (beads) for (const { x, y, near } of beadsAt(mark, to, 1)) disc(ctx, x, y, 4, css(theme.text, near ? 1 : 0.3), css(rgb, near ? 1 : 0.3), 2.2);
+}
+
+/** Where the bead on a line is when it has made a share of its way, on the sphere and on the maps. */
+function beadsAt({ at3, n }, to, share) {
+  const place = share * (n - 1), i = Math.min(n - 2, Math.floor(place)), w = place - i;
+  const at = (k) => to(at3[k * 3], at3[k * 3 + 1], at3[k * 3 + 2], k / (n - 1)), next = at(i + 1);
+  return at(i).map((p, part) => {
+    const q = next[part], same = q && q.part === p.part;
+    return { near: p.near, x: same ? p.x + w * (q.x - p.x) : p.x, y: same ? p.y + w * (q.y - p.y) : p.y };
+  });
+}
+
 /** On the circle: outside it, as high as the push is strong. */
-function band(ctx, { at3, value, n }, { x, y, r }, theme) {
-  const top = scaleOf([{ value }]), [from, high] = BAND, half = Math.PI / n + 0.003;
+function band(ctx, ground, { x, y, r }, theme) {
+  const { at3, value, n } = ground, top = scaleOf([ground]), [from, high] = BAND, half = Math.PI / n + 0.003;
   for (let i = 0; i < n; i++) {
     const t = Math.sqrt(Math.min(1, value[i] / top)), turn = -Math.atan2(at3[i * 3 + 1], at3[i * 3]);
     ctx.beginPath();
@@ -153,8 +181,8 @@ function band(ctx, { at3, value, n }, { x, y, r }, theme) {
 }
 
 /** What the ground's ink stands for: numbers beside a ramp whose steps are those of the square root. */
-function legend(ctx, { value, name }, { width, height }, theme) {
-  const top = scaleOf([{ value }]), high = Math.min(120, height * 0.22), x = 14, bottom = height - 62, w = 11;
+function legend(ctx, ground, { width, height }, theme) {
+  const { name } = ground, top = scaleOf([ground]), high = Math.min(120, height * 0.22), x = 14, bottom = height - 62, w = 11;
   for (let i = 0; i < high; i++) {
     const t = i / high;
     ctx.fillStyle = css(rampInk(t, theme), opacity(t, theme) / 255);

@@ -52,17 +52,20 @@ export class Panel {
   remove() { this.body.remove?.(); }
 
   async save(kind) {
-    const name = `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}`;
-    if (kind === "png" && this.body.png) { give(await this.body.png(), `${name}.png`); return; }
-    if (kind === "png" || kind === "svg") {
-      const answer = await this.board.fetch("sights/figure", this.board.question([this.view], { dark: false, ...this.body.stance }));
-      const figure = await answer.json();
-      const plot = new Plot();
-      give(await plot.image(figure, kind, this.says.textContent), `${name}.${kind}`);
-      return;
+    const name = `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}.${kind}`;
+    try {
+      give(await this.#file(kind), name);
+    } catch (error) {
+      this.board.complain(error.message);
     }
-    const answer = await this.board.fetch(`sights/${kind}`, this.board.question([this.view], this.body.stance));
-    give(await answer.blob(), `${name}.${kind}`);
+  }
+
+  async #file(kind) {
+    if (kind === "png" && this.body.png) return this.body.png();
+    const stance = { dark: false, ...this.body.stance }; // files are for paper
+    if (kind !== "png" && kind !== "svg") return (await this.board.file(kind, this.view, stance)).blob();
+    const figure = await (await this.board.file("figure", this.view, stance)).json();
+    return new Plot().image(figure, kind, this.says.textContent);
   }
 }
 

@@ -45,11 +45,10 @@ export class Plot {
 
   /** The figure as a file of its own, with its sentence below. */
   async image({ data, layout }, format, says) {
-    const library = await plotly(), element = h("div"), [width, height] = [860, 620];
-    const note = { text: says.replace(/(.{90,115}) /g, "$1<br>"), xref: "paper", yref: "paper", x: 0, y: -0.14, yanchor: "top", showarrow: false, align: "left", font: { size: 12 } };
+    const library = await plotly(), [width, height] = [860, 620];
+    const note = { text: says.replace(/(.{90,115}) /g, "$1<br>"), xref: "paper", yref: "paper", x: 0, y: 0, yshift: -56, yanchor: "top", showarrow: false, align: "left", font: { size: 12 } };
     const framed = { ...layout, width, height, margin: { ...layout.margin, b: 96, t: 40, l: 70, r: 30 }, annotations: [...(layout.annotations ?? []), note] };
     const url = await library.toImage({ data, layout: framed }, { format, width, height, scale: format === "png" ? 2 : 1 });
-    element.remove();
     return (await fetch(url)).blob();
   }
 }

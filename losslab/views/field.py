@@ -7,23 +7,22 @@ import torch
 from torch import Tensor
 
 from losslab.fields import prototype_push
-from losslab.geometry import circle, lattice, octahedron, unit
+from losslab.geometry import circle, lattice, octahedron, tangent, unit
 from losslab.head import Head
 from losslab.scene import Arrows, Path, Points, Scene, Zones
 
 from .ball import RING, Judge
 from .planefield import PlaneField
-from .pushes import Pushes, a, amount, broken
+from .pushes import WHAT, Pushes, amount, broken, degrees_between
 
 GRID = 140  # cells along the sphere's grid: 19 881 places
 SEEDS = 44  # streamlines on the sphere; on the circle half as many
-WHAT = {"push": "The push", "added term": "What the term adds", "exact minus detached": "What detached leaves out"}
 
 
 class Field(Pushes):
     """Arrows, streamlines and a ground as dark as the push is strong, for one assumed class."""
 
-    card = "Where the loss would send a sample, if it were of the class you choose: the darker the ground, the harder."
+    card = "Where the loss would send a sample of the class you choose: the stronger the ink of the ground, the harder."
 
     def scene(self) -> Scene:
         if self.surface == "plane":
@@ -64,7 +63,8 @@ class Field(Pushes):
             marks.append(Path(role="stream", at=broken(lines[:, : len(seeds)])))
         else:
             marks.append(Arrows(role="push", at=anchors.numpy(), along=found[len(grid) :].numpy()))
-        marks.append(Path(role="profile", at=self.way(head)))
+        if self.dim == 3:
+            marks.append(Path(role="profile", at=self.way(head)))
         marks += [Path(role="flow", of=self.own, at=drops[:, i].numpy()) for i in range(drops.shape[1])]
         if drops.shape[1]:
             marks.append(Points(role="drop", at=drops[0].numpy(), each=np.full(drops.shape[1], self.own)))
@@ -74,15 +74,8 @@ class Field(Pushes):
         """The push on each sample, with its own label."""
         embedding, label, raw = self.own_pushes(head)
         direction, norm = unit(embedding)
-        along = (raw - (raw * direction).sum(1, keepdim=True) * direction) * norm[:, None]
-        size = along.norm(dim=1)
-        hardest = int(size.argmax())
-        away = degrees_between(direction[hardest], self.rows(head)[label[hardest]])
-        says = (
-            f"Half of all the push is on {half_on(size)} of the {len(size)} samples. The hardest, "
-            f"{amount(size[hardest].item())}, is on {a(self.classes[label[hardest]])} that stands {away:.0f}° from its "
-            "prototype."
-        )
+        along = tangent(raw, at=direction) * norm[:, None]
+        says = self.hardest(head, embedding, label, along.norm(dim=1))
         return [self.sample_points(), *self.by_class("own", direction, along, label)], says
 
     def pushed_prototypes(self, head: Head) -> list[Arrows]:
@@ -130,13 +123,3 @@ class Field(Pushes):
                 "Thick arrows at the prototypes: the push of the mean loss of the samples, on a scale of its own."
             )
         return tuple(said)
-
-
-def half_on(size: Tensor) -> int:
-    """How few of these magnitudes [n] are half of their sum."""
-    reached = size.sort(descending=True).values.cumsum(0)
-    return int((reached < reached[-1] / 2).sum()) + 1
-
-
-def degrees_between(one: Tensor, other: Tensor) -> float:
-    return float(torch.atan2((one - other * (one @ other)).norm(), one @ other).rad2deg())

@@ -12,7 +12,7 @@ from losslab.head import Head
 from losslab.scene import PLANE, Area, Arrows, Axis, Path, Points, Scene
 
 from .ball import RING
-from .pushes import STEPS, Pushes, broken
+from .pushes import STEPS, WHAT, Pushes, broken
 
 ACROSS, FINE = 16, 64  # arrows and places of the ground from bottom to top
 BEYOND = 1.25  # where the discs of prototypes stand if the centres that a loss keeps stand at 1
@@ -33,29 +33,14 @@ class PlaneField(Pushes):
             raise ValueError("The plane shows embeddings of two dimensions; this run has three: look at its sphere.")
 
     def scene(self) -> Scene:
-        head = self.head(self.losses[0])
-        reach = self.reach()
-        marks: list = []
-        if self.draw != "samples":
-            side = axes(reach, FINE)
-            raw = self.sense(head, place := grid(*side), self.labels(place)).norm(dim=1)
-            marks.append(Area(role="ground", name="push", **xy(side), value=raw.view(len(side[1]), -1).numpy()))
-        marks.append(Path(role="boundary", at=borders(head, reach)))
-        if self.draw == "samples":
-            embedding, label, raw = self.own_pushes(head)
-            marks.append(Points(role="sample", at=embedding.numpy(), each=label.numpy()))
-            marks += self.by_class("own", embedding, raw, label)
-        elif self.draw == "arrows":
-            place = grid(*axes(reach, ACROSS))
-            raw = self.sense(head, place, self.labels(place))
-            marks.append(Arrows(role="push", at=place.numpy(), along=raw.numpy()))
-        if self.draw != "samples":
-            marks += self.flows(head, reach)
+        head, reach = self.head(self.losses[0]), self.reach()
+        marks, says = (self.crowd if self.draw == "samples" else self.everywhere)(head, reach)
+        whose = "each sample" if self.draw == "samples" else self.sample
         return Scene(
-            title=f"{self.names[0]} in the plane: the raw push on {self.sample}",
-            says=self.split(head),
+            title=f"{self.names[0]} in the plane: {WHAT[self.shown].lower()} on {whose}",
+            says=says,
             space=PLANE,
-            marks=(*marks, *self.standing(head)),
+            marks=(*marks, Path(role="boundary", at=borders(head, reach)), *self.standing(head)),
             x=Axis("x₁", "", -WIDE * reach, WIDE * reach),
             y=Axis("x₂", "", -reach, reach),
             names=self.classes,
@@ -63,8 +48,27 @@ class PlaneField(Pushes):
             notes=self.remarks(head),
         )
 
+    def everywhere(self, head: Head, reach: float) -> tuple[list, str]:
+        """The push on a sample of the assumed class, wherever it may be."""
+        side = axes(reach, FINE)
+        raw = self.sense(head, place := grid(*side), self.labels(place)).norm(dim=1)
+        ground = Area(role="ground", name=WHAT[self.shown], **xy(side), value=raw.view(len(side[1]), -1).numpy())
+        if self.draw == "streamlines":
+            return [ground, *self.flows(head, reach)], self.split(head)
+        place = grid(*axes(reach, ACROSS))
+        along = self.sense(head, place, self.labels(place))
+        arrows = Arrows(role="push", at=place.numpy(), along=along.numpy())
+        return [ground, arrows, *self.flows(head, reach)], self.split(head)
+
+    def crowd(self, head: Head, reach: float) -> tuple[list, str]:
+        """The push on each sample, with its own label."""
+        embedding, label, raw = self.own_pushes(head)
+        points = Points(role="sample", at=embedding.numpy(), each=label.numpy())
+        says = self.hardest(head, embedding, label, raw.norm(dim=1))
+        return [points, *self.by_class("own", embedding, raw, label)], says
+
     def reach(self) -> float:
-        """How far the picture goes: upwards: half as far again as where the samples are."""
+        """How far the picture goes upwards: half as far again as where the samples are, or to the ends of a run's."""
         if self.run is None:
             return 1.5 * self.length
         return float(np.quantile(np.linalg.norm(self.cloud().embedding.numpy(), axis=1), 0.99))

@@ -1,12 +1,14 @@
 """What the loss makes of an angle: the probability of the own class among many others, or the loss itself."""
 
+from functools import lru_cache
+
 import torch
 
 from losslab.catalogue import knob
 from losslab.losses import Loss, SoftmaxLoss, Term
 from losslab.scene import CHART, Axis, Mark, Path, Scene
 
-from .base import View, listed, right_angles, signed
+from .base import View, degrees, listed, right_angles, signed
 from .curves import ANGLE, length_knob, line
 
 COUNTS = (2, 10, 100, 1_000, 10_572, 85_742)  # the last two: CASIA-WebFace, MS1M-V2
@@ -27,20 +29,16 @@ class Probability(View):
     loss: bool = knob(False, help="The loss itself, −log p, in place of the probability p.")
     length: float = length_knob()
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        object.__setattr__(self, "classes", int(self.classes))
-
     def scene(self) -> Scene:
         count = max(FEWEST, min(MOST, ROOM // (self.classes * len(self.losses))))
-        deg = torch.linspace(0, 180, count, dtype=torch.float64)
+        deg, _ = degrees(count)
         marks: list[Mark] = []
         found, missing = [], []
         for i, (loss, name) in enumerate(zip(self.losses, self.names, strict=True)):
             if not isinstance(core(loss), SoftmaxLoss):
                 missing.append(name)
                 continue
-            value = values(core(loss), deg.deg2rad(), self.classes, self.others, self.length)
+            value = values(core(loss), count, self.classes, self.others, self.length)
             drawn = value if self.loss else torch.exp(-value)
             marks.append(Path(role="curve", of=i, name=name, at=line(deg, drawn)))
             found.append(f"{name} {said(float(drawn[0]), self.loss)}")
@@ -77,13 +75,14 @@ def core(loss: Loss) -> Loss:
     return core(loss.base) if isinstance(loss, Term) else loss
 
 
+@lru_cache(maxsize=64)  # while one loss is turned, the others stay
 @torch.no_grad()
-def values(loss: Loss, angle: torch.Tensor, classes: int, others_deg: float, length: float) -> torch.Tensor:
-    """The loss [t] of samples at `angle` [t] radians from their own prototype and `others_deg` from all others."""
+def values(loss: Loss, count: int, classes: int, others_deg: float, length: float) -> torch.Tensor:
+    """The loss [count] of samples from 0 to 180° from their own prototype, and at `others_deg` from all others."""
     head = right_angles(loss, classes)
     now, found = head.loss.at(head.step), []
     far = torch.tensor(others_deg).double().deg2rad().cos()
-    for part in angle.split(max(1, CHUNK // classes)):
+    for part in degrees(count)[1].split(max(1, CHUNK // classes)):
         cosine = far.repeat(len(part), classes)
         cosine[:, 0] = part.cos()
         found.append(now(head.seen(cosine, torch.zeros(len(part), dtype=torch.long), length)))

@@ -22,6 +22,7 @@ STEPS, STRIDE = 36, 0.125  # of a line that follows the push; a full step is 7.2
 BESIDE = 10  # degrees beside a prototype, where its two sides are compared
 MOST_DROPS = 12
 SHOWN = 400  # samples of a run whose own pushes are drawn
+WHAT = {"push": "The push", "added term": "What the term adds", "exact minus detached": "What detached leaves out"}
 
 
 class Pushes(OnBall):
@@ -141,6 +142,16 @@ class Pushes(OnBall):
             if (label == k).any()
         ]
 
+    def hardest(self, head: Head, embedding: Tensor, label: Tensor, size: Tensor) -> str:
+        """A sentence: how few of the samples feel most of the push."""
+        worst = int(size.argmax())
+        away = degrees_between(unit(embedding[worst])[0], self.rows(head)[label[worst]])
+        return (
+            f"Half of all the push is on {half_on(size)} of the {len(size)} samples. The hardest, "
+            f"{amount(size[worst].item())}, is on {a(self.classes[label[worst]])} that stands {away:.0f}° from its "
+            "prototype."
+        )
+
     # -- the two sides of a prototype --------------------------------------------------------------------------
 
     def rows(self, head: Head) -> Tensor:
@@ -214,3 +225,13 @@ def broken(lines: Tensor) -> np.ndarray:
     """Lines [t n d] as one path with breaks, [(t + 1)·n, d]."""
     gap = torch.full_like(lines[:1], torch.nan)
     return torch.cat([lines, gap]).transpose(0, 1).flatten(0, 1).numpy()
+
+
+def half_on(size: Tensor) -> int:
+    """How few of these magnitudes [n] are half of their sum."""
+    reached = size.sort(descending=True).values.cumsum(0)
+    return int((reached < reached[-1] / 2).sum()) + 1
+
+
+def degrees_between(one: Tensor, other: Tensor) -> float:
+    return float(torch.atan2((one - other * (one @ other)).norm(), one @ other).rad2deg())

@@ -14,13 +14,13 @@ from losslab.losses import Angles, Loss
 from losslab.scene import CHART, Area, Axis, Mark, Points, Scene
 from losslab.training import Run, head_at
 
-from .base import View, bare_head, signed
+from .base import View, bare_head, named, signed
 from .curves import length_knob
 
-GRID = 91  # places along each side
+GRID = 61  # places along each side: between them edges are as good as straight
 TURN = (0, 30, 60, 90, 120, 150, 180)
 MANY = 1_000_000  # more snapshots or classes than any run has
-LOW = 1e-9  # below this a difference is rounding
+HAIR = 1e-3  # radians by which what is impossible reaches over its edge: a shape that only touches cannot be filled
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,8 +105,9 @@ class Duels(View):
     def chosen(self) -> Loss:
         return self.losses[min(self.which, len(self.losses)) - 1]
 
-    @property
-    def called(self) -> str:
+    def titled(self, duel: Duel) -> str:
+        if self.run is not None:
+            return f"{named((duel.loss,))[0]} as this run has it"
         return self.names[min(self.which, len(self.losses)) - 1]
 
     def samples(self, duel: Duel) -> list[Mark]:
@@ -146,7 +147,7 @@ class Duels(View):
         if self.possible:
             t1, t2, phi = torch.acos(cos1), torch.acos(cos2), duel.between
             beyond = torch.stack([(t1 - t2).abs() - phi, phi - t1 - t2, t1 + t2 + phi - 2 * math.pi]).amax(0)
-            marks.append(area("impossible", beyond - 1e-6, name="no sample can be here"))
+            marks.append(area("impossible", beyond + HAIR))
         marks.append(area("decision", lead, name="where inference decides"))
         return Scene(
             space=CHART,
@@ -186,14 +187,11 @@ class Regions(Duels):
         return self.drawn(
             at,
             duel,
-            title=f"Two angles, {self.named(duel)}",
+            title=f"Two angles, {self.titled(duel)}",
             says=self.says(duel),
             x=axes[0],
             y=axes[1],
         )
-
-    def named(self, duel: Duel) -> str:
-        return "as the run has it" if self.run is not None else self.called
 
     def says(self, duel: Duel) -> str:
         theta, width = strip(duel)
@@ -234,8 +232,7 @@ class CosineRegions(Duels):
                 if even
                 else f"The own cosine must lead by {signed(thin)} at the least and by {signed(wide)} at the most."
             )
-        which = "as the run has it" if self.run is not None else self.called
-        return self.drawn(at, duel, title=f"Two cosines, {which}", says=says, x=axes[0], y=axes[1])
+        return self.drawn(at, duel, title=f"Two cosines, {self.titled(duel)}", says=says, x=axes[0], y=axes[1])
 
     def place(self, cosine: Tensor) -> Tensor:
         return cosine

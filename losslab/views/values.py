@@ -13,7 +13,7 @@ def written_value(value: Any) -> str:
     if isinstance(value, list | tuple):
         inner = isinstance(value[0], list | tuple) if value else False
         return (" " if inner else ",").join(map(written_value, value))
-    return f"{value:.4g}" if isinstance(value, int | float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def read_value(default: Any, name: str, text: str) -> Any:

@@ -90,7 +90,7 @@ def show(page: Page, more: Callable[[], None] = lambda: None) -> None:
         wrap=True,
     )
     chosen = next((p for p in page.presets if p.title == st.session_state.get(f"{page.key}_preset")), None)
-    words.caption(chosen.why if chosen else views.catalogue()[page.panels[0]].card)
+    words.caption(chosen.why if chosen else views.catalogue()[first_shown(page, state)].card)
     for problem in problems:
         st.warning(problem)
     more()
@@ -161,6 +161,12 @@ def panels(key: str, names: Sequence[str], values: dict[str, Any], controls: Seq
     return values | now if now.get("run") == values["run"] else values
 
 
+def first_shown(page: Page, state: dict) -> str:
+    """The view at the top of what is shown."""
+    shown = (page.fields | state["values"]).get("show")
+    return page.parts[shown][0] if page.parts else page.panels[0]
+
+
 def whole(state: dict) -> tuple[tuple[Loss, ...], tuple[str, ...]]:
     chosen = tuple(state["losses"])
     return chosen, views.named(chosen)
@@ -170,7 +176,8 @@ def current(page: Page) -> tuple[dict, list[str]]:
     """What the page shows: what a new link says, else what it showed before, else its first preset."""
     name = f"{page.key}_state"
     said = {key: st.query_params.get_all(key) for key in ("losses", *page.fields) if key in st.query_params}
-    if said and said != st.session_state.get(f"{page.key}_link"):
+    acted = st.session_state.pop(f"{page.key}_acted", False)
+    if said and not acted and said != st.session_state.get(f"{page.key}_link"):
         state, problems = read_link(page, said)
         st.session_state[f"{page.key}_link"] = said
         put(page, state)
@@ -182,6 +189,12 @@ def current(page: Page) -> tuple[dict, list[str]]:
     return st.session_state[name], st.session_state.get(f"{page.key}_problems", [])
 
 
+def acted(page: Page) -> None:
+    """To be said by every callback: the page runs for what the reader did on it. The link that the browser sends along
+    may then be one of before, for it takes over a new one a little later; it is no wish to go back."""
+    st.session_state[f"{page.key}_acted"] = True
+
+
 def put(page: Page, state: dict) -> None:
     """Show another state: the board takes it over."""
     st.session_state[f"{page.key}_state"] = state
@@ -191,6 +204,7 @@ def put(page: Page, state: dict) -> None:
 
 
 def preset_chosen(page: Page) -> None:
+    acted(page)
     chosen = next((p for p in page.presets if p.title == st.session_state[f"{page.key}_preset"]), None)
     if chosen:
         put(page, {"losses": list(chosen.losses), "values": dict(chosen.values)})
@@ -198,6 +212,7 @@ def preset_chosen(page: Page) -> None:
 
 def board_set(page: Page) -> None:
     """Something was turned, dragged, added or taken away on the board, and has come to rest."""
+    acted(page)
     said = st.session_state[page.key].state
     try:
         chosen = [sights.loss(each) for each in said["losses"][: page.most]]

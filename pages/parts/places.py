@@ -15,9 +15,13 @@ HERE = "Prototypes by hand"
 
 def choose(page: board.Page) -> None:
     """A row that says where the prototypes stand, and lets them be taken over from a training."""
-    values = board.current(page)[0]["values"]
+    values = now(page)["values"]
     chosen = values.get("run") or ""
-    if chosen and values.get("snapshot", -1) < 0 and (run := opened(chosen)) is not None:
+    run = opened(chosen)
+    if chosen and run is None:
+        st.info("The run of this link is not on this server (any more); the prototypes are those set by hand.")
+        chosen = values["run"] = ""
+    elif run is not None and values.get("snapshot", -1) < 0:
         values["snapshot"] = max(len(run) - 1, 0)  # for the slider, which has no place before the first
     offered = {"": HERE} | known(chosen)
     key = f"{page.key}_places"
@@ -34,15 +38,20 @@ def choose(page: board.Page) -> None:
             label_visibility="collapsed",
             help="By hand they can be dragged. A training stands where it was at a snapshot, with its own samples.",
         )
-        run = opened(chosen)
         if run is not None and len(run.recipe.classes) <= MOST:
             st.button("Take its prototypes", icon=":material/back_hand:", on_click=take, args=(page,))
+
+
+def now(page: board.Page) -> dict:
+    """What the page shows."""
+    return st.session_state[f"{page.key}_state"]
 
 
 def place_chosen(page: board.Page) -> None:
     """By hand again, with what was there before; or a training at its last snapshot, with its own loss."""
     id = st.session_state[f"{page.key}_places"]
-    state = board.current(page)[0]
+    board.acted(page)
+    state = now(page)
     values = {key: value for key, value in state["values"].items() if key not in ("run", "snapshot")}
     run = opened(id)
     if run is None:
@@ -54,7 +63,8 @@ def place_chosen(page: board.Page) -> None:
 
 def take(page: board.Page) -> None:
     """The prototypes of the snapshot that is looked at, to be dragged from there on."""
-    state = board.current(page)[0]
+    board.acted(page)
+    state = now(page)
     values = dict(state["values"])
     run = opened(values.pop("run", ""))
     snapshot = values.pop("snapshot", -1)
