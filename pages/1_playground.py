@@ -13,7 +13,7 @@ from pages.parts.stage import stage
 
 first = "link_problems" not in st.session_state
 problems = settings.open_link()
-settings.arrive("train")
+settings.arrive("playground")
 runs.come_back()
 if first and set(st.query_params) == {"run"} and server.find(st.query_params["run"]):
     runs.show(st.query_params["run"])  # a link that names a run and nothing else, such as the command line gives

@@ -39,17 +39,17 @@ PAGE = board.Page(
         ),
         board.Preset(
             "Ten classes, no room",
-            "Not one direction of this circle clears CosFace's margin of 0.2: even a sample right on its own prototype is "
-            "only 1 − cos 36° = 0.19 ahead of the next. Turn m to 0.19 and ten slivers appear. ArcFace's 0.3 rad "
+            "Not one direction of this circle clears CosFace's margin of 0.2: even a sample right on its own prototype "
+            "is only 1 − cos 36° = 0.19 ahead of the next. Turn m to 0.19 and ten slivers appear. ArcFace's 0.3 rad "
             "(dashed) still leaves each class 19°.",
             (CosFace(scale=16, margin=0.2), ArcFace(scale=16, margin=0.3)),
             {"surface": "circle", "prototypes": on_circle(*range(0, 360, 36))},
         ),
         board.Preset(
             "KappaFace",
-            "Class 1 has 12 scattered images, class 0 has 160 tight ones. KappaFace gives class 1 the margin three times "
-            "as wide, 21° against 7°, so it keeps less than half of the region where it wins, and class 0 four fifths of "
-            "its own. Set images and concentrations yourself.",
+            "Class 1 has 12 scattered images, class 0 has 160 tight ones. KappaFace gives class 1 the margin three "
+            "times as wide, 21° against 7°, so it keeps less than half of the region where it wins, and class 0 four "
+            "fifths of its own. Set images and concentrations yourself.",
             (KappaFace(scale=16, margin=0.5),),
             {
                 "samples": True,
@@ -59,15 +59,15 @@ PAGE = board.Page(
         ),
         board.Preset(
             "ElasticFace breathes",
-            "On average ElasticFace is ArcFace with a strip of 17°, but every sample draws a margin of its own, anew in "
-            "each step: the first six draws leave from 11° to 19° (faint). Press **Breathe** to go through them.",
+            "On average ElasticFace is ArcFace with a strip of 17°, but every sample draws a margin of its own, anew "
+            "in each step: the first six draws leave from 11° to 19° (faint). Press **Breathe** to go through them.",
             (ElasticFace(scale=16, margin=0.3),),
         ),
         board.Preset(
             "InterFace bends",
-            "ArcFace (dashed) asks every sample to be 17° nearer to its own prototype than to any other. InterFace asks "
-            "for more the farther out a sample is: at the edge of class 0, 19° of one near to its prototype and 27° of "
-            "one far from it, because there the other classes are moved nearer.",
+            "ArcFace (dashed) asks every sample to be 17° nearer to its own prototype than to any other. InterFace "
+            "asks for more the farther out a sample is: at the edge of class 0, 19° of one near to its prototype and "
+            "27° of one far from it, because there the other classes are moved nearer.",
             (InterFace(scale=16, margin=0.3, reach=0.3, beyond="monotone"), ArcFace(scale=16, margin=0.3)),
         ),
         board.Preset(

@@ -11,7 +11,7 @@ from pages.parts.rack import Shown, rack
 
 st.html("<style>@media (max-width: 68rem) { .st-key-compare_curves .stColumn { min-width: 100% } }</style>")
 link_problems = settings.open_link()
-settings.arrive("compare_train")
+settings.arrive("compare")
 compare.come_back()
 
 st.subheader("What differs when only the loss differs", anchor=False)

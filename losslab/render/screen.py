@@ -263,7 +263,8 @@ def page(scene: Scene, theme: Theme = LIGHT) -> str:
         "title": {"text": scene.title, "font": {"size": 18}},
         "margin": {"l": 64, "r": 24, "t": 90, "b": 110},
         "annotations": [{"text": note, "xref": "paper", "yref": "paper", "x": 0, "y": 0, "yanchor": "top",
-                         "yshift": -56, "showarrow": False, "align": "left", "font": {"size": 13, "color": theme.soft}}],
+                         "yshift": -56, "showarrow": False, "align": "left",
+                         "font": {"size": 13, "color": theme.soft}}],
     }  # fmt: skip
     return to_html(made, include_plotlyjs=True, full_html=True, validate=False)
 

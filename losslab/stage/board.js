@@ -138,10 +138,9 @@ class Board {
     this.knobs.build({ ...chosen, controls: this.data.controls.filter((knob) => !knob.views || knob.views.some((view) => views.includes(view))) }, this.state);
   }
 
-  /** Something was turned or dragged: ask for the picture, and soon tell the page. */
-  turned({ rest = false } = {}) {
+  /** Something was turned or dragged: ask for the picture. */
+  turned() {
     this.since ??= performance.now();
-    if (rest) this.#rest(REST);
     if (this.#asking) { this.#again = true; return; }
     this.#ask();
   }

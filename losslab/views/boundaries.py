@@ -18,7 +18,7 @@ from .ball import FORTY, TIGHT, Judge, OnBall, class_margins, draws, lengths
 from .base import bare_head, named
 from .strips import Strip, between, measured, narrowest, strips
 
-COARSE_RING, COARSE_SIDE = 360, 40  # of outlines that are there to be many
+COARSE_RING, COARSE_SIDE = 360, 32  # of outlines that are there to be many
 DRAWS, FAINT = 24, 6  # draws of a random margin that may be looked at, and those that are drawn faintly all at once
 
 

@@ -1,4 +1,4 @@
-"""Values of a view as text, for links: numbers, words, lists with commas, and lists of directions with spaces between."""
+"""Values of a view as text, for links: numbers, words, lists with commas, lists of directions with spaces between."""
 
 import math
 from typing import Any

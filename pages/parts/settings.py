@@ -248,12 +248,11 @@ def quoted(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>$:#~!|])", r"\\\1", text if len(text) <= LONGEST else text[:LONGEST] + "…")
 
 
-def arrive(button: str) -> None:
-    """Call it where a page begins that has a button of this key: coming from another page, whose sidebar has widgets of
-    the same names, it takes its own defaults and not what was set there."""
-    if button in st.session_state:
-        return
-    for name in knobs(Recipe):
+def arrive(page: str) -> None:
+    """Call it where a page begins whose sidebar has widgets of the same names as another's: coming from that one, it
+    takes its own defaults and not what was set there."""
+    before, st.session_state.sidebar_of = st.session_state.get("sidebar_of", page), page
+    for name in knobs(Recipe) if before != page else ():
         if name not in st.query_params:
             st.session_state.pop(name, None)
 
