@@ -77,13 +77,21 @@ class Desk:
         )
 
 
+@pytest.fixture(scope="module")
+def context(chromium):
+    """One for all tests: what the browser has loaded once it keeps."""
+    made = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def desk(chromium, server):
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+def desk(context, server):
     made = Desk(context.new_page(), f"{server.url}/angles_and_margins?{TWO}")
     yield made
     assert not made.strangers and not made.errors
-    context.close()
+    for page in context.pages:
+        page.close()
 
 
 def test_a_knob_redraws_the_picture_and_at_rest_the_link(desk):

@@ -93,14 +93,22 @@ class Boundaries(Tab):
         return found.value.path()
 
 
+@pytest.fixture(scope="module")
+def context(chromium):
+    """One for all tests: what the browser has loaded once it keeps."""
+    made = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True, has_touch=True)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def tab(chromium, server):
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True, has_touch=True)
+def tab(context, server):
     made = Boundaries(context.new_page())
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [e for e in made.errors if "WebSocket" not in e and "Failed to load resource" not in e]
-    context.close()
+    for page in context.pages:
+        page.close()
 
 
 def test_the_page_opens_with_a_picture_and_a_sentence(tab, server):

@@ -23,7 +23,7 @@ ROOT = Path(__file__).parent.parent
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 FLAGS = (
-    "--use-angle=swiftshader --enable-unsafe-swiftshader --no-sandbox --disable-quic --no-first-run "
+    "--disable-gpu --no-sandbox --disable-quic --no-first-run "  # an imitated GPU takes half the machine
     "--disable-background-networking --disable-component-update --disable-sync"
 ).split()
 

@@ -62,14 +62,22 @@ class Fields(Tab):
         self.page.select_option(f"[data-knob={knob}]", value)
 
 
+@pytest.fixture(scope="module")
+def context(chromium):
+    """One for all tests: what the browser has loaded once it keeps."""
+    made = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def tab(chromium, server):
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+def tab(context, server):
     made = Fields(context.new_page())
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [e for e in made.errors if "WebSocket" not in e and "Failed to load resource" not in e]
-    context.close()
+    for page in context.pages:
+        page.close()
 
 
 def test_a_class_is_chosen_and_the_link_says_so(tab, server):

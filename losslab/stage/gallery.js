@@ -192,7 +192,7 @@ export class Gallery {
 
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey || !event.target.classList.contains("shot")) return;
-    const all = this.groups.flatMap((group) => (this.chosen.has(group.name) ? group.members : [])), at = all.findIndex(({ i }) => i === this.cursor);
+    const all = this.groups.flatMap((group) => (this.chosen.has(group.name) ? group.members : [])), at = all.findIndex(({ button }) => button === event.target);
     const row = (by) => { // the thumbnail of the next row that is nearest to this one's column
       const here = all[at].button.getBoundingClientRect(), middle = ({ button }) => { const box = button.getBoundingClientRect(); return [box.left - here.left, box.top - here.top]; };
       const beyond = all.map((thumb) => [thumb, ...middle(thumb)]).filter(([, , y]) => y * by > 4);
@@ -205,8 +205,8 @@ export class Gallery {
     if (!to && !pins) return;
     event.preventDefault();
     event.stopPropagation();
-    if (pins) { this.choose(this.cursor); return; }
-    const next = at < 0 ? all[0] : to();
+    if (pins) { this.choose(all[at].i); return; }
+    const next = to();
     if (!next) return;
     for (const { button, i } of all) mark(button, "tabindex", i === next.i ? 0 : -1);
     this.cursor = next.i;
