@@ -188,7 +188,7 @@ def test_keys_choose_move_add_and_remove(tab, server):
     until(lambda: tab.page.locator(".is-chart h3").inner_text().startswith("From 1 to"), 10, "the way from class 1")
     for _ in range(5):
         tab.page.keyboard.press("ArrowRight")
-    until(lambda: tab.link("prototypes") and tab.prototypes()[1][0] > 0.1, 10, "ten degrees to the right")
+    until(lambda: tab.link("prototypes") and tab.prototypes()[1][0] > 0.17, 10, "ten degrees to the right")
     assert tab.prototypes()[1] == pytest.approx([math.sin(math.radians(10)), math.cos(math.radians(10)), 0], abs=0.003)
     tab.page.keyboard.press("a")
     until(lambda: ball.get_attribute("data-classes") == "4" and len(tab.prototypes()) == 4, 10, "a fourth class")
