@@ -6,29 +6,13 @@ import re
 import signal
 
 import pytest
-from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, FLAGS, Server, local, until
+from test_browser import CHROMIUM, Server, local, until
 
 from losslab import ArcFace, CosFace, losses
 from losslab.views.curves import Curves
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 TWO = "losses=CosFace(scale=16,margin=0.35)&losses=ArcFace(scale=16,margin=0.5)"
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("runs"))
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Desk:

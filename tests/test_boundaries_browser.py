@@ -5,28 +5,12 @@ import math
 import re
 
 import pytest
-from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, FLAGS, Server, Tab, until
+from test_browser import CHROMIUM, Tab, until
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 ARC = "losses=ArcFace(margin=0.3,scale=16)"
 RIGHT_AND_UP = "surface=circle&prototypes=1,0,0+0,1,0+-0.7,-0.7,0"
 AT_0, AT_90 = 0, 90
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("runs"))
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Boundaries(Tab):
@@ -56,7 +40,7 @@ class Boundaries(Tab):
         return found[1] if found else ""
 
     def prototypes(self) -> list[list[float]]:
-        return [[float(x) for x in row.split(",")] for row in self.link("prototypes").split("+")]
+        return [[float(x) for x in row.split(",")] for row in self.link("prototypes").split("+") if row]
 
     @property
     def canvas(self):
@@ -70,15 +54,18 @@ class Boundaries(Tab):
         return x + out * half * math.cos(at), y - out * half * math.sin(at)
 
     def badge(self, share: float) -> tuple[float, float]:
-        """Some prototype that can be taken, on the canvas from `share` of its width on."""
+        """Some prototype that can be taken, on the canvas from `share` of its width on; well inside its badge."""
         box = self.canvas.bounding_box()
         for down in range(40, int(box["height"]) - 30, 9):
             for right in range(int(box["width"] * share), int(box["width"]) - 10, 9):
-                at = box["x"] + right, box["y"] + down
-                self.page.mouse.move(*at)
-                if self.canvas.evaluate("each => each.style.cursor") == "move":
-                    return at
+                if all(self.taken(box["x"] + right + more, box["y"] + down + more) for more in (0, 4)):
+                    return box["x"] + right + 3, box["y"] + down + 3
         raise AssertionError("there is no prototype to take")
+
+    def taken(self, x: float, y: float) -> bool:
+        """Whether a press there would take a prototype."""
+        self.page.mouse.move(x, y)
+        return self.canvas.evaluate("each => each.style.cursor") == "move"
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.page.mouse.move(*start)

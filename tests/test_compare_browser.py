@@ -3,8 +3,7 @@
 import re
 
 import pytest
-from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, FLAGS, Server, Tab, until
+from test_browser import CHROMIUM, Server, Tab, until
 
 from losslab import ArcFace, NormFace
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -24,14 +23,6 @@ def server(tmp_path_factory):
     made = Server(folder)
     yield made
     made.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Rack(Tab):

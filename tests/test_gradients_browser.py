@@ -4,28 +4,12 @@ import csv
 import re
 
 import pytest
-from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, FLAGS, Server, Tab, until
+from test_browser import CHROMIUM, Tab, until
 
 from pages.parts.fields import PAGE
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 DROPS = 3  # of the first preset
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    made = Server(tmp_path_factory.mktemp("runs"))
-    yield made
-    made.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Fields(Tab):

@@ -7,8 +7,7 @@ import re
 
 import numpy as np
 import pytest
-from playwright.sync_api import sync_playwright
-from test_browser import CHROMIUM, FLAGS, LONG, Server, Tab, until
+from test_browser import CHROMIUM, LONG, Server, Tab, until
 
 from losslab import losses
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -50,14 +49,6 @@ def server(tmp_path_factory):
     made = Server(folder)
     yield made
     made.kill()
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
 
 
 class Samples(Tab):
@@ -161,6 +152,7 @@ def test_what_is_said_under_an_image_is_what_the_network_says(tab, server):
 
 def test_a_click_pins_on_both_sides(tab, server):
     tab.show(server, "run=arc")
+    until(lambda: tab.counts() == sizes(members(Run(server.runs / "arc"))), 20, "the last snapshot's images")
     shot = tab.at(".samples").nth(1).locator(".shot").nth(2)
     sample = shot.get_attribute("data-sample")
     shot.click()
@@ -185,6 +177,7 @@ def test_a_click_pins_on_both_sides(tab, server):
 
 def test_the_gallery_can_be_walked_with_the_keys(tab, server):
     tab.show(server, "run=arc")
+    until(lambda: tab.counts() == sizes(members(Run(server.runs / "arc"))), 20, "the last snapshot's images")
     first = tab.shots(0)
     tab.at(".shot").first.focus()
     tab.page.keyboard.press("ArrowRight")

@@ -32,6 +32,7 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from losslab.training import RunError
 
 from . import sights
+from .answers import answer
 from .drawing import embedded
 from .pool import LIVE, Pool, Status
 from .pool import find as find_run
@@ -248,11 +249,3 @@ def tagged(request: Request, body: bytes, media_type: str) -> Response:
     if request.headers.get("if-none-match") == headers["etag"]:
         return answer(Response(status_code=304, headers=headers))
     return answer(Response(body, headers=headers, media_type=media_type))
-
-
-def answer(response: Response) -> Response:
-    """Nobody else's page may embed it, no browser guesses its type, and what changes is not kept."""
-    response.headers["x-content-type-options"] = "nosniff"
-    response.headers["cross-origin-resource-policy"] = "same-origin"
-    response.headers.setdefault("cache-control", "no-store")
-    return response

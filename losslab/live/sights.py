@@ -33,6 +33,8 @@ from losslab.render.style import DARK, LIGHT, Theme
 from losslab.scene import CIRCLE, SPHERE, Scene
 from losslab.training import Run, RunError
 
+from .answers import answer
+
 LONGEST = 256 * 1024  # bytes of a question: prototypes and knobs are a few kB
 LONGEST_SENTENCE = 500  # characters: what is wrong may be as long as the question
 MOST_VIEWS = 8
@@ -155,14 +157,6 @@ def drawn(scene: Scene, theme: Theme) -> dict:
 
 def refused(sentence: str, status: int) -> Response:
     return answer(JSONResponse({"error": sentence[:LONGEST_SENTENCE]}, status))
-
-
-def answer(response: Response) -> Response:
-    """As in losslab.live.routes: nobody else's page may embed it, no browser guesses its type, and it is not kept."""
-    response.headers["x-content-type-options"] = "nosniff"
-    response.headers["cross-origin-resource-policy"] = "same-origin"
-    response.headers.setdefault("cache-control", "no-store")
-    return response
 
 
 @cache
