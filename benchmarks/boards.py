@@ -17,7 +17,7 @@ PAGES = {  # each page, and for those with a board the pictures that are turned
     "margin_samples": (),
     "compare": (),
 }
-READY = "[data-testid=board][data-drawn], [data-points]:not([data-points='0'])"
+READY = "[data-testid=board][data-drawn], .ball[data-classes], [data-points]:not([data-points='0'])"
 LEAST = 1  # keys before those that count: the first picture of each kind is slower
 HOW_OPEN = "A new visitor with nothing cached opens the page, on a server that has shown it before. `{way}`."
 HOW_KNOB = (

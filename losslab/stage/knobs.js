@@ -115,7 +115,10 @@ export class Knobs {
   #row(knob, values, group) {
     if (knob.kind === "list") return this.#list(knob, values, group);
     const named = `${knob.label ?? spoken(knob.name)}${knob.symbol ? ` ${knob.symbol}` : ""}`;
-    const set = (value, done) => { values[knob.name] = value; this.onturn(); if (done) this.onset(); };
+    const set = (value, done) => {
+      if (values[knob.name] !== value) { values[knob.name] = value; this.onturn(); } // a slider says its last value twice
+      if (done) this.onset();
+    };
     let input, show;
     const output = h("output", {});
     if (knob.choices) {
