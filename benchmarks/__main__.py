@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .report import machine, markdown
 
-NAMES = ("mnist", "field", "train", "knob", "boards", "stage")
+NAMES = ("mnist", "field", "projections", "train", "knob", "boards", "stage", "faces")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

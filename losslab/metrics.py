@@ -6,7 +6,6 @@ table.
 """
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,14 +13,14 @@ import torch
 from torch import Tensor
 
 from losslab import data
-from losslab.data import DataError
+from losslab.data import DataError, Images, faces
 from losslab.geometry import angle, log_map, unit
 from losslab.head import Head
 from losslab.losses import Angles
-from losslab.training import Run, RunError, head_at, restore
+from losslab.training import Recipe, Run, RunError, head_at, restore
+from losslab.verification import all_pairs, embed, equal_error_rate
 
 PER_CLASS = 100  # images of a class that are compared with one another
-CHUNK = 250  # images in one forward pass
 
 
 @dataclass(frozen=True)
@@ -153,58 +152,35 @@ def spread(deviation: Tensor) -> float:
 # -- telling apart classes that were never trained on ----------------------------------------------------
 
 
-def unseen_eer(run: Run) -> tuple[float | None, str]:
-    """The equal error rate between held-out images of the classes that the recipe leaves out, up to 100 of each, by the
-    cosines of all pairs; or None and why there is none."""
-    recipe = run.recipe
-    left_out = [each for each in range(len(data.catalogue()[recipe.data].names)) if each not in recipe.classes]
+class NoStrangers(ValueError):
+    """A run has nobody to verify with; one sentence with the reason."""
+
+
+def strangers(recipe: Recipe) -> Images:
+    """Images of the classes that the recipe leaves out, or of the people that it holds out: up to 100 of each.
+    NoStrangers where those are fewer than two, DataError where their data is missing."""
+    if recipe.faces is not None:
+        found = faces.load(recipe.faces).unseen
+        few = f"The run holds out {len(found.names)} people"
+        left_out = range(len(found.names))
+    else:
+        names = data.catalogue()[recipe.data].names
+        left_out = [each for each in range(len(names)) if each not in recipe.classes]
+        few = "The run was trained on all classes" + (" but one" if left_out else "")
     if len(left_out) < 2:
-        few = "all classes" if not left_out else "all classes but one"
-        return None, f"The run was trained on {few}: leave out two or more to compare what it has never seen."
+        raise NoStrangers(f"{few}: leave out two or more to compare what it has never seen.")
+    return data.subset(found if recipe.faces else data.load(recipe.data, "test"), left_out, PER_CLASS, recipe.seed)
+
+
+def unseen_eer(run: Run) -> tuple[float | None, str]:
+    """The equal error rate between the `strangers` of a run, by the cosines of all pairs; or None and why there is
+    none."""
     try:
+        found = strangers(run.recipe)
         model, _ = restore(run)
-        images = data.subset(data.load(recipe.data, "test"), left_out, PER_CLASS, recipe.seed)
     except RunError:  # which names a folder, where a reader of a table wants the reason
         return None, "The run has no trained network (recordings and unfinished runs have none): train it again."
-    except DataError as error:
+    except (NoStrangers, DataError) as error:
         return None, str(error)
-    with torch.inference_mode():
-        embedding = torch.cat([model(chunk) for chunk in images.images.split(CHUNK)])
-        direction = unit(embedding)[0]
-    first, second = torch.triu_indices(len(images), len(images), 1)
-    cosine = (direction @ direction.T)[first, second].numpy()
-    same = (images.labels[first] == images.labels[second]).numpy()
-    return equal_error_rate(cosine[same], cosine[~same]), ""
-
-
-@dataclass(frozen=True, eq=False)
-class Roc:
-    """What happens where pairs count as one class from a score of `threshold` on; one entry for each score there is,
-    from the highest down, and before them one for none accepted."""
-
-    threshold: np.ndarray  # [t], the first one infinite
-    false_match: np.ndarray  # [t] share of the impostor pairs that are accepted, 0 to 1
-    true_match: np.ndarray  # [t] share of the genuine pairs that are accepted, 0 to 1
-
-
-def roc(genuine: Sequence[float] | np.ndarray, impostor: Sequence[float] | np.ndarray) -> Roc:
-    """From the scores of pairs of one class and of pairs of two. Equal scores are accepted together. ValueError where
-    there are none of a kind, or a score is not a number."""
-    kinds = [np.sort(np.asarray(scores, dtype=float).ravel()) for scores in (genuine, impostor)]
-    if not all(map(len, kinds)):
-        raise ValueError("Genuine and impostor scores are compared: give at least one of each.")
-    if any(np.isnan(scores[-1]) for scores in kinds):  # Sorting puts them last.
-        raise ValueError("A score is not a number: look at the embeddings that it was made of.")
-    threshold = np.concatenate([[np.inf], np.unique(np.concatenate(kinds))[::-1]])
-    true, false = (1 - np.searchsorted(scores, threshold) / len(scores) for scores in kinds)
-    return Roc(threshold, false, true)
-
-
-def equal_error_rate(genuine: Sequence[float] | np.ndarray, impostor: Sequence[float] | np.ndarray) -> float:
-    """Where as large a share of the genuine pairs is refused as of the impostor pairs is accepted, 0 to 1. Between two
-    thresholds, and among equal scores, pairs are accepted at random in proportion. Errors as in `roc`."""
-    curve = roc(genuine, impostor)
-    excess = curve.false_match + curve.true_match - 1  # accepted impostors over refused genuine pairs: −1 up to 1
-    after = int(np.argmax(excess >= 0))
-    share = -excess[after - 1] / (excess[after] - excess[after - 1])
-    return float(curve.false_match[after - 1] + share * (curve.false_match[after] - curve.false_match[after - 1]))
+    pairs = all_pairs(embed(model, found.images, flip=False), found.labels.numpy())
+    return equal_error_rate(pairs.genuine, pairs.impostor), ""

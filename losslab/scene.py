@@ -6,7 +6,7 @@ looks like is `losslab.render.style`'s word.
     sample, prototype, drawn, class     points   curve, other, guide, boundary, flow    lines
     bars                           a line with what is under it, down to zero
     past                           where an angle and its margin pass 180°
-    push                           arrows        region, margin, zone, level            areas
+    push                           arrows        region, margin, zone, level, cells     areas
     impossible                     where nothing can be      decision    only its edge counts: where inference decides
 """
 
@@ -30,6 +30,7 @@ class Axis:
     low: float | None = None
     high: float | None = None
     ticks: tuple[float, ...] | None = None
+    words: tuple[str, ...] = ()  # written at the ticks in place of their numbers
     knee: float | None = None  # logarithmic to both sides of zero, but even between −knee and knee
 
     @property
@@ -76,7 +77,7 @@ class Arrows(Mark):
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Area(Mark):
     """Where a number on a grid over a chart is above zero; NaN belongs nowhere. With the role "level" all of it, by
-    magnitude."""
+    magnitude; with "cells" each number for itself, not as one of a surface."""
 
     x: np.ndarray  # [w]
     y: np.ndarray  # [h]

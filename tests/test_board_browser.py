@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from test_browser import CHROMIUM, Server, local, until
+from test_browser import CHROMIUM, Server, alone, local, saved, turns, until
 
 from losslab import ArcFace, CosFace, losses
 from losslab.views.curves import Curves
@@ -169,29 +169,24 @@ def test_a_preset_is_taken_over_and_left_again(desk):
     assert desk.titles()[1] != desk.titles()[0]
 
 
-def saved(desk, view: str, kind: str, folder) -> bytes:
-    panel = desk.board.locator(f"[data-view={view}]")
-    panel.locator(".save summary").click()
-    with desk.page.expect_download() as got:
-        panel.get_by_role("button", name=f"({kind.upper()})").click()
-    path = folder / got.value.suggested_filename
-    got.value.save_as(path)
-    assert path.suffix == f".{kind}" and path.name.startswith("losslab-")
+def taken(desk, view: str, kind: str, folder) -> bytes:
+    path = saved(desk.page, desk.board.locator(f"[data-view={view}]"), kind, folder)
+    assert path.name.startswith("losslab-")
     return path.read_bytes()
 
 
 @pytest.mark.parametrize(("view", "part"), [("Curves", "curves"), ("Regions", "regions")])
 def test_every_picture_can_be_saved(desk, server, chromium, tmp_path, view, part):
     desk.open(f"{server.url}/angles_and_margins?{TWO}&show={part}")
-    assert saved(desk, view, "png", tmp_path).startswith(b"\x89PNG")
-    svg = saved(desk, view, "svg", tmp_path).decode()
+    assert taken(desk, view, "png", tmp_path).startswith(b"\x89PNG")
+    svg = taken(desk, view, "svg", tmp_path).decode()
     assert svg.startswith("<svg") and "<image" not in svg and svg.count("<path") > 5 and "<text" in svg
-    table = list(csv.DictReader(saved(desk, view, "csv", tmp_path).decode().splitlines()))
+    table = list(csv.DictReader(taken(desk, view, "csv", tmp_path).decode().splitlines()))
     if view == "Curves":
         drawn = Curves(losses=(CosFace(scale=16, margin=0.35), ArcFace(scale=16, margin=0.5))).scene()
         assert len(table) == sum(len(mark.at) for mark in drawn.marks)
     assert {"role", "name"} < set(table[0])
-    saved(desk, view, "html", tmp_path)
+    taken(desk, view, "html", tmp_path)
 
     context = chromium.new_context(offline=True)
     page, asked = context.new_page(), []
@@ -200,6 +195,34 @@ def test_every_picture_can_be_saved(desk, server, chromium, tmp_path, view, part
     page.wait_for_selector(".plotly .xtitle")
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
     context.close()
+
+
+@pytest.mark.parametrize(
+    "link",
+    [
+        "decision_boundaries?losses=ArcFace(margin=0.3,scale=16)",
+        "gradient_fields?",
+        "decision_boundaries?run=arcface-circle",
+    ],
+)
+def test_the_page_of_a_ball_turns_without_a_server(desk, server, chromium, tmp_path, link):
+    desk.open(f"{server.url}/{link}")
+    panel = desk.board.locator(".is-ball")
+    title, says = panel.locator("h3").inner_text(), panel.locator(".says").inner_text()
+    with alone(chromium, saved(desk.page, panel, "html", tmp_path)) as page:
+        ball = page.page.locator(".ball")
+        until(lambda: ball.get_attribute("data-classes"), 20, "the picture")
+        assert page.page.locator("h3").inner_text() == title == page.page.title()
+        assert page.page.locator(".says").inner_text() == says and page.page.locator("code").count()
+        assert turns(page.page, ball.locator("canvas"))
+        if "circle" not in link:
+            picture = ball.locator("canvas").evaluate("each => each.toDataURL()")
+            ball.focus()
+            page.page.keyboard.press("ArrowLeft")
+            page.page.keyboard.press("+")
+            until(
+                lambda: ball.locator("canvas").evaluate("each => each.toDataURL()") != picture, 10, "it to turn by keys"
+            )
 
 
 def test_two_tabs_do_not_disturb_each_other(desk, server):

@@ -1,5 +1,6 @@
 """The app as a visitor meets it: a real server, a real Chromium."""
 
+import csv
 import json
 import os
 import re
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
@@ -121,6 +122,44 @@ def local(url: str) -> bool:
     return re.match(r"(https?|wss?)://(localhost|127\.0\.0\.1)[:/]|blob:|data:", url) is not None
 
 
+def saved(page, area, kind: str, folder: Path) -> Path:
+    """What the menu Save in `area` makes."""
+    area.locator(".save summary").click()
+    with page.expect_download() as got:
+        area.get_by_role("button", name=f"({kind.upper()})").click()
+    path = folder / got.value.suggested_filename
+    got.value.save_as(path)
+    assert path.suffix == f".{kind}"
+    return path
+
+
+@contextmanager
+def alone(chromium, path: Path):
+    """A saved page, opened from the disk in a browser that has no network."""
+    context = chromium.new_context(offline=True, reduced_motion="reduce", viewport={"width": 1200, "height": 900})
+    context.route(re.compile("^(https?|wss?):"), lambda route: route.abort())
+    tab = Tab(context.new_page())
+    tab.page.goto(path.as_uri())
+    yield tab
+    assert tab.strangers == [path.as_uri()] and not tab.errors
+    context.close()
+
+
+def turns(page, canvas) -> bool:
+    """Does the picture turn under the hand?"""
+    page.mouse.move(1, 1)
+    page.wait_for_timeout(200)
+    before, box = canvas.evaluate("each => each.toDataURL()"), canvas.bounding_box()
+    x, y = box["x"] + 0.3 * box["width"], box["y"] + 0.5 * box["height"]
+    page.mouse.move(x, y)
+    page.mouse.down()
+    page.mouse.move(x + 70, y + 20, steps=5)
+    page.mouse.up()
+    page.mouse.move(1, 1)
+    page.wait_for_timeout(200)
+    return canvas.evaluate("each => each.toDataURL()") != before
+
+
 @pytest.fixture
 def tab(chromium, server):
     context = chromium.new_context(viewport={"width": 1300, "height": 900})
@@ -144,6 +183,42 @@ def test_a_recording_moves_before_anything_trains(tab, server):
     first = tab.number("step")
     until(lambda: tab.number("step") > first, 20, "motion")
     assert "recording" in tab.page.inner_text("[data-testid=stage]")
+
+
+def test_what_is_shown_is_saved_and_its_page_plays_without_a_server(tab, server, chromium, tmp_path):
+    tab.page.emulate_media(reduced_motion="reduce")
+    tab.open(f"{server.url}/?run=arcface-sphere")
+    run = Run(ROOT / "recordings" / "arcface-sphere")
+    until(lambda: tab.number("step") == run[len(run) - 1].step, 30, "the last snapshot")
+    tools = tab.page.locator("[data-testid=stage] .toolbar")
+    assert saved(tab.page, tools, "png", tmp_path).read_bytes().startswith(b"\x89PNG")
+    drawing = saved(tab.page, tools, "svg", tmp_path).read_text(encoding="utf-8")
+    assert drawing.startswith("<svg") and "far half, from behind" in drawing and "<image" not in drawing
+    assert "ArcFace on the sphere, ten digits. Step 620" in drawing
+    rows = list(csv.DictReader(saved(tab.page, tools, "csv", tmp_path).open(encoding="utf-8")))
+    assert len(rows) == len(run.probe.labels)
+    embedding = run[len(run) - 1].embedding
+    for row in rows:
+        place = [float(row[axis]) * float(row["length"]) for axis in "xyz"]
+        assert place == pytest.approx(embedding[int(row["sample"])].tolist(), rel=5e-3, abs=5e-3)
+
+    tab.page.get_by_role("slider", name="Snapshot").press("Home")
+    until(lambda: tab.number("step") == 0, 10, "the first snapshot")
+    with alone(chromium, saved(tab.page, tools, "html", tmp_path)) as page:
+        until(lambda: page.number("snapshots") == len(run) and page.number("points") == len(rows), 20, "all of the run")
+        assert page.number("step") == 0 and page.page.title() == "ArcFace on the sphere, ten digits"
+        assert turns(page.page, page.page.locator("canvas.view"))
+        page.page.get_by_role("slider", name="Snapshot").press("End")
+        until(lambda: page.number("step") == run[len(run) - 1].step, 10, "the last snapshot")
+        menu = page.page.locator(".toolbar .save")
+        menu.locator("summary").click()
+        offered = menu.get_by_role("button").all_inner_texts()
+        assert offered == ["Picture (PNG)", "Numbers (CSV)"]  # the others need the server
+        page.page.keyboard.press("Escape")
+        page.page.locator(".picture-box").focus()
+        page.page.keyboard.press("Home")
+        page.page.keyboard.press("Space")
+        until(lambda: page.number("step") > 0, 20, "the run to play")
 
 
 def test_train_scrub_hover_reload_and_a_second_tab(tab, server):

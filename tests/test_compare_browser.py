@@ -1,9 +1,11 @@
 """The page Compare as a visitor meets it: several runs under one clock and one camera."""
 
+import csv
 import re
+from xml.etree import ElementTree
 
 import pytest
-from test_browser import CHROMIUM, Server, Tab, until
+from test_browser import CHROMIUM, Server, Tab, alone, saved, turns, until
 
 from losslab import ArcFace, NormFace
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -122,6 +124,32 @@ def test_train_turn_scrub_pin_and_train_again(tab, server):
     tab.page.get_by_role("button", name=re.compile(r"Train \d runs")).click()  # equal recipes are the same runs
     until(lambda: tab.each("step") != [last, last], 20, "both to play again")
     assert tab.runs() == ids
+
+
+def test_what_is_shown_is_saved_and_its_page_plays_without_a_server(chromium, server, tmp_path):
+    tab = opened(chromium, reduced_motion="reduce").show(server)
+    until(lambda: tab.drawn() == 2 and tab.each("state") == ["done", "done"], 30, "points in both")
+    tools, last = tab.page.locator("[data-testid=rack] .toolbar"), tab.each("step")
+    assert saved(tab.page, tools, "png", tmp_path).read_bytes().startswith(b"\x89PNG")
+    drawing = ElementTree.parse(saved(tab.page, tools, "svg", tmp_path)).getroot()
+    svg = "{http://www.w3.org/2000/svg}"
+    assert len(drawing.findall(f"{svg}svg")) == 2
+    titles = tab.page.locator("[data-testid=cell] .title").all_inner_texts()
+    assert [each.text for each in drawing.findall(f"{svg}text")] == titles
+    rows = list(csv.DictReader(saved(tab.page, tools, "csv", tmp_path).open(encoding="utf-8")))
+    points = [int(count) for count in tab.each("points")]
+    assert [sum(row["run"] == title for row in rows) for title in titles] == points
+
+    with alone(chromium, saved(tab.page, tools, "html", tmp_path)) as page:
+        page = Rack(page.page)
+        until(lambda: page.each("step") == last and page.drawn() == 2, 20, "the last snapshot of both")
+        assert page.page.locator("[data-testid=cell] .title").all_inner_texts() == titles
+        other = page.picture(1)
+        assert turns(page.page, page.page.locator("canvas.view").first)
+        assert page.picture(1) != other  # one camera
+        page.press("Home")
+        until(lambda: page.each("step") == ["0", "0"], 10, "the first snapshot of both")
+    tab.page.context.close()
 
 
 def test_a_branch_shares_its_past_and_parts_on_the_timeline(tab, server):

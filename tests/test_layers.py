@@ -18,11 +18,14 @@ ROOMS = [
     "data",
     "models",
     "training",
+    "verification",
     "metrics",
+    "projections",
     "scene",
     "views",
     "render",
     "live",
+    "data_command",
     "cli",
 ]
 SEES = {  # what each room may import of the others
@@ -37,14 +40,37 @@ SEES = {  # what each room may import of the others
     "data": {"catalogue"},
     "models": {"catalogue"},
     "training": {"schedules", "catalogue", "geometry", "losses", "head", "diagnosis", "data", "models"},
-    "metrics": {"geometry", "losses", "head", "data", "models", "training"},
+    "verification": set(),
+    "metrics": {"geometry", "losses", "head", "data", "models", "training", "verification"},
+    "projections": {"catalogue"},
     "scene": set(),
-    "views": {"schedules", "catalogue", "geometry", "losses", "head", "fields", "scene", "training"},
+    "views": {"schedules", "catalogue", "geometry", "losses", "head", "fields", "scene", "training", "verification"},
     "render": {"geometry", "scene"},
-    "live": {"schedules", "catalogue", "geometry", "losses", "head", "data", "training", "scene", "views", "render"},
-    "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training"},
+    "live": {
+        "schedules",
+        "catalogue",
+        "geometry",
+        "losses",
+        "head",
+        "data",
+        "training",
+        "projections",
+        "scene",
+        "views",
+        "render",
+    },
+    "data_command": {"catalogue", "data"},
+    "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training", "data_command"},
 }
-ONLY_IN = {"streamlit": (), "plotly": ("render",), "matplotlib": (), "starlette": ("live",), "PIL": ("live",)}
+ONLY_IN = {
+    "streamlit": (),
+    "plotly": ("render",),
+    "matplotlib": (),
+    "starlette": ("live",),
+    "PIL": ("live", "data"),
+    "sklearn": ("data",),
+    "umap": ("projections",),
+}
 
 
 def modules():

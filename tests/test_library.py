@@ -130,7 +130,7 @@ def app(tmp_path, monkeypatch):
     monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
     server.pool.cache_clear()
     at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30).run()
-    yield at.switch_page(str(server.ROOT / "pages" / "7_library.py")).run()
+    yield at.switch_page(str(server.ROOT / "pages" / "8_library.py")).run()
     server.pool().close()
     server.pool.cache_clear()
 
@@ -164,7 +164,7 @@ def test_the_playground_opens_with_the_loss_and_its_own_knobs(app):
     app.switch_page(str(server.ROOT / "pages" / "1_playground.py")).run()
     app.slider(key="margin").set_value(0.77).run()
     app.number_input(key="seed").set_value(5).run()
-    app.switch_page(str(server.ROOT / "pages" / "7_library.py")).run()
+    app.switch_page(str(server.ROOT / "pages" / "8_library.py")).run()
     assert app.header[0].value == "ArcFace"
     app.button_group(key="library_loss").set_value("CosFace").run()
     app.button(key="take").click().run()
@@ -198,14 +198,14 @@ def test_a_link_to_the_library_opens_it_in_the_frame_of_the_app(tmp_path):
             assert urlsplit(page.url).path == "/" and "loss=InterFace" in page.url
             page.set_viewport_size({"width": 1300, "height": 900})
             names = page.get_by_test_id("stSidebarNavLink").all_inner_texts()
-            assert names[0] == "Playground" and names[-1] == "Library" and len(names) == 7
+            assert names[0] == "Playground" and names[-1] == "Library" and len(names) == 8
             browser.close()
     finally:
         served.kill()
 
 
 def test_the_run_on_the_stage_is_there_again_after_a_look_into_the_library(app):
-    playground, library = (str(server.ROOT / "pages" / name) for name in ("1_playground.py", "7_library.py"))
+    playground, library = (str(server.ROOT / "pages" / name) for name in ("1_playground.py", "8_library.py"))
     app.switch_page(playground).run()
     app.query_params["run"] = "arcface-circle"
     app.run()

@@ -4,10 +4,12 @@ import csv
 import dataclasses
 import math
 import re
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_browser import CHROMIUM, LONG, Server, Tab, until
+from test_browser import CHROMIUM, LONG, Server, Tab, alone, turns, until
+from test_browser import saved as saved_from
 
 from losslab import losses
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -232,13 +234,10 @@ def test_the_gallery_can_be_taken_home(tab, server, tmp_path):
     want = members(run)
     until(lambda: tab.counts() == sizes(want), 20, "the counts")
 
-    def saved(name: str):
-        with tab.page.expect_download() as download:
-            tab.page.get_by_role("button", name=name, exact=True).click()
-        download.value.save_as(tmp_path / name)
-        return tmp_path / name
+    def saved(kind: str):
+        return saved_from(tab.page, tab.at(".gallery-foot"), kind, tmp_path)
 
-    rows = list(csv.DictReader(saved("CSV").open(encoding="utf-8")))
+    rows = list(csv.DictReader(saved("csv").open(encoding="utf-8")))
     assert len(rows) == len(run.probe.labels)
     snapshot = run[len(run) - 1]
     for row in rows:
@@ -248,9 +247,34 @@ def test_the_gallery_can_be_taken_home(tab, server, tmp_path):
         assert abs(float(row["gap"]) - snapshot.gap[i]) < 1e-3
         assert abs(float(row["loss"]) - snapshot.loss[i]) < 1e-2
     assert [row["group"] for row in rows].count("wrong") == len(want[0])
-    assert saved("Sheet").read_bytes().startswith(b"\x89PNG")
-    page = saved("HTML").read_text(encoding="utf-8")
+    assert saved("png").read_bytes().startswith(b"\x89PNG")
+    page = saved("html").read_text(encoding="utf-8")
     assert page.count("<figure") == len(rows) and "<script" not in page and "http" not in page
+    sheet = ElementTree.parse(saved("svg"))
+    shown = [min(60, len(group)) for group in want]
+    faces = sheet.findall(".//{http://www.w3.org/2000/svg}image")
+    assert len(faces) == sum(shown) and all(face.get("href").startswith("data:image/png") for face in faces)
+    words = [each.text for each in sheet.findall(".//{http://www.w3.org/2000/svg}text")]
+    assert f"wrong: {len(want[0])}" in words and len(words) == 1 + sum(map(bool, shown)) + 2 * sum(shown)
+
+
+@pytest.mark.parametrize("run", ["arc", "interface"])
+def test_a_saved_page_shows_the_run_with_its_gallery_and_its_zones(tab, server, chromium, tmp_path, run):
+    shown = Run(server.runs / run)
+    tab.show(server, f"run={run}")
+    until(lambda: tab.counts() == sizes(members(shown)), 20, "the counts")
+    tab.at(".timeline input").press("Home")
+    until(lambda: tab.counts() == sizes(members(shown, 0)), 20, "the counts of the first snapshot")
+    with alone(chromium, saved_from(tab.page, tab.at(".toolbar"), "html", tmp_path)) as page:
+        page = Samples(page.page)
+        until(lambda: page.at(".gallery").count() and page.counts() == sizes(members(shown, 0)), 20, "the same gallery")
+        assert not page.at(".pad").is_visible()
+        page.at(".timeline input").press("End")
+        until(lambda: page.counts() == sizes(members(shown)), 20, "the last snapshot")
+        until(lambda: page.number("zones") > 0, 20, "the zones")
+        assert turns(page.page, page.at("canvas.view"))
+        page.at(".shot:visible").first.click()
+        until(lambda: page.at(".card").is_visible(), 10, "the card of an image")
 
 
 @pytest.mark.parametrize("run", ["arc", "circle"])

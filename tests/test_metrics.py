@@ -9,68 +9,11 @@ import torch
 from losslab import ArcFace, SubCenterArcFace, Triplet, data, metrics
 from losslab.geometry import circle, exp_map
 from losslab.losses import starting
-from losslab.metrics import COLUMNS, Numbers, anisotropy, equal_error_rate, numbers, roc, stretch
+from losslab.metrics import COLUMNS, Numbers, anisotropy, numbers, stretch
 from losslab.training import Probe, Recipe, Run, RunError, RunWriter, Snapshot, probe, restore, train
+from losslab.verification import equal_error_rate
 
 DEGREE = math.pi / 180
-
-
-# -- verification ----------------------------------------------------------------------------------------
-
-
-def slow_rates(genuine, impostor, threshold):
-    """By the definition."""
-    return np.mean([score >= threshold for score in impostor]), np.mean([score >= threshold for score in genuine])
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_the_curve_is_what_its_thresholds_do(seed):
-    draw = np.random.default_rng(seed)
-    genuine, impostor = draw.integers(0, 6, 7) / 4, draw.integers(-2, 4, 11) / 4  # many ties
-    curve = roc(genuine, impostor)
-    assert curve.threshold[0] == np.inf and set(curve.threshold[1:]) == {*genuine, *impostor}
-    for at, false, true in zip(curve.threshold, curve.false_match, curve.true_match, strict=True):
-        assert (false, true) == pytest.approx(slow_rates(genuine, impostor, at))
-    assert (curve.false_match[0], curve.true_match[0]) == (0, 0)
-    assert (curve.false_match[-1], curve.true_match[-1]) == (1, 1)
-
-
-@pytest.mark.parametrize(
-    ("genuine", "impostor", "expected"),
-    [
-        ([0.9, 0.8], [0.1, 0.2], 0),  # told apart
-        ([0.1, 0.2], [0.9, 0.8], 1),  # the wrong way round
-        ([0.5], [0.5], 0.5),  # nothing to go by
-        ([0.5] * 3, [0.5] * 7, 0.5),
-        ([0.9, 0.4], [0.6, 0.1], 0.5),  # one of two on either side
-        ([0.9, 0.8, 0.7, 0.3], [0.6, 0.2, 0.1, 0.0], 0.25),
-        ([0.9, 0.5], [0.5, 0.1], 0.25),  # half of those that are tied
-        ([0.9, 0.8, 0.2], [0.7, 0.1], 1 / 3),  # between one refused of three and one accepted of two
-    ],
-)
-def test_equal_error_rates_by_hand(genuine, impostor, expected):
-    assert equal_error_rate(genuine, impostor) == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_an_equal_error_rate_follows_from_the_order_alone(seed):
-    draw = np.random.default_rng(seed)
-    genuine, impostor = draw.normal(1, 1, 200), draw.normal(0, 1, 300)
-    rate = equal_error_rate(genuine, impostor)
-    assert rate == pytest.approx(equal_error_rate(np.exp(genuine), np.exp(impostor)))
-    assert rate == pytest.approx(equal_error_rate(-impostor, -genuine))  # the same question, asked backwards
-    assert rate == pytest.approx(0.3085, abs=0.06)  # Φ(−½)
-
-
-@pytest.mark.parametrize("genuine, impostor", [([], [0.1]), ([0.1], [])])
-def test_both_kinds_of_pairs_are_needed(genuine, impostor):
-    with pytest.raises(ValueError, match="at least one of each"):
-        equal_error_rate(genuine, impostor)
-
-
-def test_scores_are_numbers():
-    with pytest.raises(ValueError, match="not a number"):
-        roc([0.2, math.nan], [0.1])
 
 
 # -- round or stretched ----------------------------------------------------------------------------------

@@ -39,7 +39,7 @@ at.run()
 assert not at.exception and not at.warning, (at.exception, at.warning)
 assert at.selectbox(key="loss").value == "{NAME}" and at.slider(key="margin").value == 0.4
 assert not at.button(key="train").disabled
-at.switch_page("pages/7_library.py").run()
+at.switch_page("pages/8_library.py").run()
 at.query_params["loss"] = "{NAME}"
 at.run()
 assert not at.exception and not at.warning, (at.exception, at.warning)

@@ -39,7 +39,7 @@ def test_equal_recipes_have_one_key_and_others_another():
 
 def test_every_field_of_a_recipe_is_written():
     full = Recipe(later=((5, CosFace()),), imbalance=2, noise=0.1)
-    assert set(full.to_dict()) == {field.name for field in dataclasses.fields(Recipe)}
+    assert set(full.to_dict()) == {field.name for field in dataclasses.fields(Recipe)} - {"faces"}
 
 
 def test_recipes_of_before_keep_their_keys():

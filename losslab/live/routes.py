@@ -2,9 +2,11 @@
 
     GET /losslab/runs/{id}              what the run is and where it stands, JSON
     GET /losslab/runs/{id}/sprites.png  the probe images on one sheet
-    GET /losslab/runs/{id}/frames       ?start=i&count=k: [u32 length][frame] for each snapshot there is
+    GET /losslab/runs/{id}/frames       ?start=i&count=k: [u32 length][frame] for each snapshot there is. This, what the
+                                        run is and how it is watched take ?map=, a projection for more dimensions than 3
     GET /losslab/runs/{id}/gaps/{i}     how far each class clears its margin all over the sphere, at snapshot i
     POST /losslab/runs/{id}/embed       a drawn digit, 784 bytes: where the newest weights put it, JSON
+    POST /losslab/pages/{kind}          a run on the stage, or several on the rack, as an HTML file: see taken.py
     WS  /losslab/runs/{id}/watch        {"next": i} is answered by frame i, or by where the run stands
     GET /losslab/stage/{file}           the stage's own scripts and style sheets
 
@@ -31,17 +33,19 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from losslab.training import RunError
 
-from . import sights
+from . import sights, taken
 from .answers import answer
 from .drawing import embedded
 from .pool import LIVE, Pool, Status
 from .pool import find as find_run
 from .shelf import Book, Shelf
+from .sights import refused
 
 STAGE = Path(__file__).parents[1] / "stage"
 KINDS = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
 MOST_FRAMES, MOST_BYTES = 64, 2 * 2**20  # in one answer
 PIXELS = 28 * 28  # bytes of a drawing
+LONGEST = 64 * 1024  # bytes of a wish for a page
 LOOK_EVERY, ANSWER_WITHIN = 0.05, 1.0  # seconds
 REFUSED, NO_RUN, NO_SENSE = 4403, 4404, 4400  # why a WebSocket closes
 
@@ -62,6 +66,7 @@ def routes(pool: Callable[[], Pool], recordings: str | Path, base: str = "") -> 
         Route(f"{base}/losslab/runs/{{id}}/frames", watching.frames),
         Route(f"{base}/losslab/runs/{{id}}/gaps/{{index:int}}", watching.gaps),
         Route(f"{base}/losslab/runs/{{id}}/embed", watching.embed, methods=["POST"]),
+        Route(f"{base}/losslab/pages/{{kind}}", watching.page, methods=["POST"]),
         WebSocketRoute(f"{base}/losslab/runs/{{id}}/watch", watching.watch),
         Route(f"{base}/losslab/stage/{{file}}", stage_file),
         *sights.routes(lambda id: find_run(pool().folder, id) or find_run(Path(recordings), id), base),
@@ -135,7 +140,7 @@ class Watching:
         if not same_origin(request):
             return answer(Response("Only pages of this server may ask this.", 403))
         drawing = await received(request, PIXELS)
-        if drawing is None:
+        if drawing is None or len(drawing) < PIXELS:
             return answer(Response(f"A drawing is {PIXELS} bytes: 28 rows of 28 pixels, 0 (empty) to 255 (ink).", 400))
         return await to_thread.run_sync(self._embedded, request, drawing)
 
@@ -155,6 +160,34 @@ class Watching:
             return answer(JSONResponse({"step": step, **embedded(image, model, head)}))
         except ValueError as error:  # nothing is drawn
             return answer(Response(str(error), 400))
+
+    async def page(self, request: Request) -> Response:
+        kind = request.path_params["kind"]
+        if kind not in taken.PAGES:
+            return refused(f"There is no page of kind {kind!r:.40}; there are {', '.join(taken.PAGES)}.", 404)
+        if not same_origin(request):
+            return refused("Only pages of this server may ask this.", 403)
+        try:
+            said = json.loads(await received(request, LONGEST) or b"")
+        except (ValueError, RecursionError):
+            said = None
+        if not isinstance(said, dict):
+            return refused("A page is asked for with the ids of its runs.", 400)
+        try:
+            return await to_thread.run_sync(self._page, kind, said)
+        except ValueError as error:
+            return refused(str(error), 400)
+        except (TypeError, KeyError, OSError):
+            return refused("That makes no page.", 400)
+
+    def _page(self, kind: str, said: dict) -> Response:
+        shown = {}
+        for id in taken.runs_of(kind, said):
+            if (book := self._named(id, str(said.get("map") or ""))) is None:
+                return refused("There is no such run.", 404)
+            now = self._now(book)
+            shown[id] = (book, Status(now["state"], now["reason"]))
+        return answer(Response(taken.page(kind, said, shown), media_type="text/html; charset=utf-8"))
 
     async def watch(self, socket: WebSocket) -> None:
         if not same_origin(socket):
@@ -198,15 +231,22 @@ class Watching:
             await asyncio.sleep(LOOK_EVERY)
 
     def _book(self, request: HTTPConnection) -> Book | None:
+        return self._named(request.path_params["id"], request.query_params.get("map", ""))
+
+    def _named(self, id: str, map: str = "") -> Book | None:
         if self._shelf is None:
             self._shelf = Shelf(self._pool().folder, self._recordings)
-        return self._shelf.book(request.path_params["id"])
+        return self._shelf.book(id, map)
 
     def _now(self, book: Book) -> dict:
         """Where a run stands. The state is read before the snapshots: a run that is over has shown all."""
         known = None if book.recording else self._pool().known(book.path.name)
         now = book.look()
         said = known or Status(now.state, now.reason)
+        if now.problem:
+            said = Status("failed", now.problem)
+        elif now.behind and said.state not in LIVE:  # over, but not all of it is drawn
+            said = Status("running")
         return {"state": said.state, "reason": said.reason, "snapshots": now.snapshots, "queue": said.queue}
 
 
@@ -227,14 +267,14 @@ def asked(text: str) -> int | None:
     return index if type(index) is int and index >= 0 else None
 
 
-async def received(request: Request, size: int) -> bytes | None:
-    """The body if it has just `size` bytes; what is larger is not read."""
+async def received(request: Request, most: int) -> bytes | None:
+    """The body if it has at most that many bytes; what is larger is not read."""
     body = bytearray()
     async for part in request.stream():
         body += part
-        if len(body) > size:
+        if len(body) > most:
             return None
-    return bytes(body) if len(body) == size else None
+    return bytes(body)
 
 
 def same_origin(socket: HTTPConnection) -> bool:

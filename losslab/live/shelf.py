@@ -13,12 +13,13 @@ from typing import NamedTuple
 from PIL import Image
 from torch import nn
 
-from losslab import data, losses
+from losslab import data, losses, projections
 from losslab.head import Head
 from losslab.training import Run, restore
 
 from . import frames, gaps
 from .pool import find
+from .projector import Map, Maps
 
 COLUMNS = 50  # pictures in a row of the sprite sheet
 BOOKS = 64  # runs kept open
@@ -31,6 +32,8 @@ class Now(NamedTuple):
     state: str
     reason: str
     snapshots: int
+    behind: bool = False  # there are more, which are not placed yet
+    problem: str = ""  # why they never will be
 
 
 class Cache:
@@ -131,7 +134,9 @@ class Book:
                 "truth": probe.truth.tolist() if noisy else None,
                 "split": probe.split.tolist(),
                 "loss": loss,
-                "digits": "".join(data.catalogue()[recipe.data].names) == "0123456789" and (height, width) == (28, 28),
+                "digits": (height, width) == (28, 28)
+                and recipe.faces is None
+                and "".join(data.catalogue()[recipe.data].names) == "0123456789",
                 "sprite": {"columns": COLUMNS, "width": width, "height": height},
             }
 
@@ -143,29 +148,62 @@ class Book:
         return stat.st_ino, stat.st_mtime_ns, stat.st_size
 
 
+class MappedBook(Book):
+    """A run of more than three dimensions as a map shows it: its snapshots are there once they are placed."""
+
+    def __init__(self, path: Path, recording: bool, cache: Cache, placed: Map) -> None:
+        super().__init__(path, recording, cache)
+        self._map = placed
+
+    def look(self) -> Now:
+        now, placed = super().look(), self._map
+        placed.ask(now.snapshots)
+        count = len(placed.placed)
+        return now._replace(snapshots=count, behind=count < now.snapshots, problem=placed.problem)
+
+    def frame(self, index: int) -> bytes:
+        return self._encoded(self._encode, index)
+
+    def _encode(self, run: Run, index: int) -> bytes:
+        return frames.encode(run, index, self._map.placed[index])
+
+    def facts(self) -> dict:
+        kind = projections.catalogue()[self._map.name]
+        return super().facts() | {
+            "dim": kind.dim,
+            "map": {"of": self._run.recipe.dim, "title": kind.title, "says": kind.says},
+        }
+
+
 class Shelf:
     """The runs of one or more folders, by id. Safe in threads."""
 
     def __init__(self, runs: Path, recordings: Path) -> None:
         self._folders = [(Path(runs), False), (Path(recordings), True)]
-        self._books: OrderedDict[tuple[str, int], Book] = OrderedDict()
-        self._cache = Cache(FRAMES)
+        self._books: OrderedDict[tuple[str, int, str], Book] = OrderedDict()
+        self._cache, self._maps = Cache(FRAMES), Maps()
         self._lock = threading.Lock()
 
-    def book(self, id: str) -> Book | None:
-        """The run called `id`, or None when there is none that can be read."""
+    def book(self, id: str, map: str = "") -> Book | None:
+        """The run called `id`, as the projection called `map` shows it if there is one of that name; None when there is
+        no run that can be read."""
         for folder, recording in self._folders:
             if path := find(folder, id):
                 with suppress(OSError), self._lock:
                     # A recording made anew under the same name is another book.
-                    key = (str(path), (path / "recipe.json").stat().st_mtime_ns)
+                    key = (str(path), (path / "recipe.json").stat().st_mtime_ns, map)
                     if key not in self._books:
-                        self._books[key] = Book(path, recording, self._cache)
+                        self._books[key] = self._opened(path, recording, map)
                     self._books.move_to_end(key)
                     while len(self._books) > BOOKS:
                         self._books.popitem(last=False)
                     return self._books[key]
         return None
+
+    def _opened(self, path: Path, recording: bool, map: str) -> Book:
+        if map in projections.catalogue():
+            return MappedBook(path, recording, self._cache, self._maps.get(path, map))
+        return Book(path, recording, self._cache)
 
 
 def sprite_sheet(images) -> bytes:

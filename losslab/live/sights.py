@@ -12,6 +12,7 @@ What makes no picture is answered by 400 and one sentence: {"error": ...}. Nothi
 import gzip
 import hashlib
 import json
+import math
 import threading
 import time
 from collections import OrderedDict
@@ -28,10 +29,13 @@ from starlette.routing import BaseRoute, Route
 
 from losslab import losses, views
 from losslab.losses import Loss
-from losslab.render import ball, flat, screen
+from losslab.losses.formula import filled, valued
+from losslab.render import ball, flat, screen, standalone
 from losslab.render.style import DARK, LIGHT, Theme
 from losslab.scene import CIRCLE, SPHERE, Scene
 from losslab.training import Run, RunError
+from losslab.views import View
+from losslab.views.ball import OnBall
 
 from .answers import answer
 
@@ -97,10 +101,12 @@ class Sights:
         return answer(JSONResponse({"sights": sights, "losses": called, "took": took}))
 
     def _written(self, asked: dict, kind: str) -> Response:
-        name, scene = next(iter(self._scenes(asked)))
-        theme = DARK if asked.get("dark") else LIGHT
+        _, view = next(iter(self._views(asked)))
+        scene, theme = view.scene(), DARK if asked.get("dark") else LIGHT
         if kind == "csv":
             text = scene.table()
+        elif scene.space in (CIRCLE, SPHERE) and kind == "html":
+            text = standalone.page(scene.title, "lone.js", turning(view, scene, asked.get("rotation")))
         else:
             if scene.space in (CIRCLE, SPHERE):
                 scene = flat.flattened(scene, asked.get("camera"))
@@ -108,6 +114,9 @@ class Sights:
         return answer(Response(text, media_type=FILES[kind]))
 
     def _scenes(self, asked: dict) -> list[tuple[str, Scene]]:
+        return [(name, view.scene()) for name, view in self._views(asked)]
+
+    def _views(self, asked: dict) -> list[tuple[str, View]]:
         names = asked.get("views")
         if not isinstance(names, list) or not 1 <= len(names) <= MOST_VIEWS:
             raise ValueError(f"A question names 1 to {MOST_VIEWS} views.")
@@ -115,7 +124,9 @@ class Sights:
         if "run" in values:
             values["run"] = self._run(values["run"])
         mine = chosen(asked)
-        return [(name, views.view(str(name), mine, values).scene()) for name in names]
+        if not mine and values.get("run"):
+            mine = (values["run"].recipe.loss,)
+        return [(name, views.view(str(name), mine, values)) for name in names]
 
     def _run(self, id: Any) -> Run | None:
         if not id:
@@ -153,6 +164,37 @@ def drawn(scene: Scene, theme: Theme) -> dict:
     if scene.space in (CIRCLE, SPHERE):
         return {"ball": ball.packed(scene)}
     return {"figure": screen.figure(scene, theme)}
+
+
+def turning(view: OnBall, scene: Scene, rotation: Any) -> dict:
+    """What a page shows that stands alone and turns: see losslab/stage/lone.js. `rotation` is the quaternion of the
+    reader's camera; one that is none is passed over."""
+    trained = [] if view.run is None else [view.trained_head.loss]
+    return {
+        "ball": ball.packed(scene),
+        "title": scene.title,
+        "says": scene.says,
+        "notes": scene.notes,
+        "label": getattr(view, "label", None),
+        "rotation": quaternion(rotation),
+        "losses": [
+            {"title": part.card.title, "values": valued(part), "formula": filled(part)}
+            for loss in dict.fromkeys([*trained, *view.losses])
+            for part in layers(loss)
+        ],
+    }
+
+
+def quaternion(said: Any) -> list[float] | None:
+    if not isinstance(said, list) or len(said) != 4 or not all(isinstance(x, int | float) for x in said):
+        return None
+    size = math.hypot(*said)
+    return [x / size for x in said] if math.isfinite(size) and size > 0 else None
+
+
+def layers(loss: Loss) -> list[Loss]:
+    """The loss, and what it is added to."""
+    return [loss, *layers(loss.base)] if losses.wraps(loss) else [loss]
 
 
 def refused(sentence: str, status: int) -> Response:

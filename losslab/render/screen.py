@@ -20,6 +20,8 @@ Figure = dict[str, Any]  # {"data": [...], "layout": {...}} as plotly.js takes i
 FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, sans-serif"
 LONGEST_ARROW = 0.09  # of the picture's width
 LONGEST_LINE = 110  # characters below a picture
+POINTED_AT = ("region", "level", "cells", "sample")  # in charts: roles that are read one by one
+MOST_WRITTEN = 12  # rows of a table whose numbers are written into it
 # Where words stand beside their place, how heavy they are, and in which ink of the theme.
 WORDS = {"word": ("middle center", 600, "text"), "caption": ("bottom center", 400, "soft"),
          "remark": ("middle right", 400, "text")}  # fmt: skip
@@ -68,6 +70,8 @@ def traces(mark: Mark, scene: Scene, inks: tuple[str, ...], theme: Theme) -> lis
     match mark:
         case Area(role="ground"):
             return ground(mark, scene, theme)
+        case Area(role="cells"):
+            return cells(mark, theme)
         case Area():
             return area(mark, ink, shown, theme)
         case Path():
@@ -187,6 +191,17 @@ def ground(mark: Area, scene: Scene, theme: Theme) -> list[dict]:
     ]  # fmt: skip
 
 
+def cells(mark: Area, theme: Theme) -> list[dict]:
+    """A table of magnitudes by ink, of which the small ones stand out; the numbers themselves where they fit."""
+    written = {"texttemplate": "%{z:.0f}"} if len(mark.y) <= MOST_WRITTEN else {}
+    return [
+        {"type": "heatmap", "x": numbers(mark.x), "y": numbers(mark.y), "z": packed(mark.value), "zsmooth": False,
+         "colorscale": theme.ramp(), "reversescale": True, "xgap": 1, "ygap": 1, "showlegend": False,
+         "hoverongaps": False, "hovertemplate": "%{y}, %{x}: %{z:.1f}<extra></extra>", **written,
+         "colorbar": {"title": {"text": mark.name, "side": "right"}, "thickness": 10, "len": 0.7}}
+    ]  # fmt: skip
+
+
 def area(mark: Area, ink: str, shown: dict, theme: Theme) -> list[dict]:
     grid = {"x": numbers(mark.x), "y": numbers(mark.y), "z": packed(mark.value)}
     plain = {"type": "contour", **grid, "hoverinfo": "skip", "showlegend": False, "connectgaps": False}
@@ -224,7 +239,7 @@ def layout(scene: Scene, theme: Theme) -> dict:
         "xaxis": axis(scene.x, theme, bare) | ({"constrain": "domain"} if equal else {}),
         "yaxis": axis(scene.y, theme, bare) | equal,
         "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0, "font": {"size": 12}},
-        "hovermode": "closest" if scene.space != CHART or scene.of_role("region", "level", "sample") else "x unified",
+        "hovermode": "closest" if scene.space != CHART or scene.of_role(*POINTED_AT) else "x unified",
         "hoverlabel": {"bgcolor": theme.background, "font": {"color": theme.text}},
         "showlegend": True,
         "uirevision": scene.title,
@@ -248,6 +263,8 @@ def axis(axis: Axis, theme: Theme, bare: bool = False) -> dict:
         made["range"] = [axis.low, axis.high]
     if axis.ticks is not None:
         made["tickvals"] = list(axis.ticks)
+    if axis.words:
+        made["ticktext"] = list(axis.words)
     if bare:
         made |= {"visible": False}
     return made

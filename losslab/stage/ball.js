@@ -7,7 +7,7 @@ import { layers } from "./dots.js";
 import { Flat } from "./flat.js";
 import { Globe } from "./globe.js";
 import { attachHands } from "./hands.js";
-import { classInks, css, rampInk } from "./ink.js";
+import { classInks, css } from "./ink.js";
 import { label } from "./marks.js";
 import { edged, measure, sample } from "./band.js";
 import { Overlay } from "./overlay.js";
@@ -51,7 +51,7 @@ export class Ball {
   get #byHand() { return !this.board.state.values.run && Boolean(this.board.state.values.prototypes); }
 
   /** What an export needs to know besides the values: from where the sphere is seen. */
-  get stance() { return { camera: this.camera.matrix }; }
+  get stance() { return { camera: this.camera.matrix, rotation: this.camera.rotation }; }
 
   retheme(theme) { this.theme = theme; this.wake(); }
   resized() { this.wake(); }

@@ -29,9 +29,10 @@ export class Feed {
   #abort = null;
 
   /** `heard(what)` is called after each change with "info", "frames", "status", "gaps" or "restart". */
-  constructor({ base, run, heard }) {
+  constructor({ base, run, map = "", heard }) {
     Object.assign(this, { base, run, heard });
     this.path = `${base}/losslab/runs/${encodeURIComponent(run)}`;
+    this.drawn = map ? `map=${encodeURIComponent(map)}` : ""; // by which projection
     this.gaps = new Gaps(this.path, () => heard("gaps"));
   }
 
@@ -82,7 +83,7 @@ export class Feed {
   }
 
   async #describe(signal) {
-    const info = await (await this.#get(this.path, signal)).json();
+    const info = await (await this.#get(`${this.path}?${this.drawn}`, signal)).json();
     if (signal.aborted) return;
     const again = this.info && (info.snapshots < this.ready || info.labels.length !== this.info.labels.length);
     if (again) this.#restart();
@@ -101,7 +102,7 @@ export class Feed {
   async #backlog(signal) {
     let came = 0;
     while (!signal.aborted) {
-      const answer = await this.#get(`${this.path}/frames?start=${this.ready}&count=${CHUNK}`, signal);
+      const answer = await this.#get(`${this.path}/frames?start=${this.ready}&count=${CHUNK}&${this.drawn}`, signal);
       const before = this.ready, state = answer.headers.get("losslab-state");
       for (const frame of split(await answer.arrayBuffer())) this.#take(frame, false);
       if (state && state !== this.status.state) this.#hear({ ...this.status, state, snapshots: Math.max(this.ready, this.status.snapshots) });
@@ -142,7 +143,7 @@ export class Feed {
   /** Asks over the socket until the run has ended or the line drops; true if the socket ever answered. */
   #listen(signal) {
     return new Promise((resolve) => {
-      const url = new URL(`${this.path}/watch`, location.href);
+      const url = new URL(`${this.path}/watch?${this.drawn}`, location.href);
       url.protocol = url.protocol.replace("http", "ws");
       let [worked, timer] = [false, 0];
       let socket;

@@ -5,7 +5,8 @@ const text = new TextDecoder();
 
 /** Decodes one frame (an ArrayBuffer): n samples, c classes of `each` prototypes. Prototype directions come out as unit
  *  vectors [c*each 3], z = 0 on the circle. `positive` is one curve or, class after class, c of them; both curves are
- *  empty where no curve tells a place's worth. */
+ *  empty where no curve tells a place's worth. Of a `map` also the true cosines of each sample: `own`, `other`, and
+ *  whose the other is. */
 export function decode(buffer) {
   const head = new DataView(buffer, 0, 32);
   if (head.getUint32(0, true) !== MAGIC) throw new Error("not a frame");
@@ -26,8 +27,9 @@ export function decode(buffer) {
     positive: take(Float32Array, perClass ? c * points : points), negative: take(Float32Array, points),
     position: take(Int16Array, n * dim), norm: take(Uint16Array, n), gap: take(Int16Array, n),
     loss: take(Uint16Array, n), state: take(Uint8Array, n),
-    prototype: new Float32Array(rows * 3), length: new Float32Array(rows),
+    prototype: new Float32Array(rows * 3), length: new Float32Array(rows), map: (flags & 16) === 16,
   };
+  if (frame.map) Object.assign(frame, { own: take(Int16Array, n), other: take(Int16Array, n), rival: take(Uint16Array, n) });
   for (let p = 0; p < rows; p++) {
     let square = 0;
     for (let d = 0; d < dim; d++) square += raw[p * dim + d] ** 2;

@@ -4,6 +4,7 @@
 import { h, mark, say } from "./dom.js";
 import { css } from "./ink.js";
 import { History } from "./history.js";
+import { Saves } from "./saves.js";
 import { nearestOther } from "./stats.js";
 
 export const GROUPS = [["wrong", 2], ["inside the margin", 1], ["beyond", 0]]; // name, and state in a frame
@@ -92,7 +93,8 @@ export class Gallery {
   cursor = -1; // the sample that Tab and the arrow keys are at
   members = GROUPS.map(() => []);
 
-  /** `onpin(i)`: a sample was chosen. `onpoint(i)`: it is looked at (-1: none). `onchange()`: draw again. */
+  /** `onpin(i)`: a sample was chosen. `onpoint(i)`: it is looked at (-1: none). `onchange()`: draw again. `onsave(kind)`
+   *  makes a file of what is in the gallery. */
   constructor({ onpin, onpoint, onchange, onsave }) {
     Object.assign(this, { onpin, onpoint, onchange });
     this.groups = GROUPS.map(([name]) => new Group(name, this));
@@ -104,16 +106,14 @@ export class Gallery {
     });
     this.noise = h("button", { type: "button", className: "toggle", hidden: true, onclick: () => { this.only = !this.only; onchange(); } },
       "mislabelled only", this.noiseCount = h("span", { className: "count" }));
-    const save = (text, title, what) => h("button", { type: "button", className: "toggle plain", title, onclick: () => onsave(what) }, text);
     this.head = h("div", { className: "gallery-head", role: "toolbar", "aria-label": "Gallery" }, ...this.chips.map(({ button }) => button), this.noise);
     this.history = new History();
     this.list = h("div", { className: "gallery-list", role: "listbox", "aria-label": "Samples by gap, the smallest first", onkeydown: (event) => this.#key(event),
       onpointerleave: () => this.point(-1), onfocusout: () => this.point(-1) }, ...this.groups.map(({ element }) => element));
     this.telling = h("p", { className: "telling" });
-    const foot = h("div", { className: "gallery-foot" }, this.telling, h("span", { className: "actions" },
-      save("CSV", "The samples in the gallery as a table: label, split, gap, loss", "csv"), save("Sheet", "Contact sheet as a PNG", "png"),
-      save("HTML", "Contact sheet as a page of its own", "html")));
-    this.element = h("div", { className: "gallery" }, this.head, this.history.element, this.list, foot);
+    const saves = new Saves("the samples in the gallery", onsave);
+    const foot = h("div", { className: "gallery-foot" }, this.telling, h("span", { className: "actions" }, saves.element));
+    this.element = h("div", { className: "gallery" }, this.head, this.history.element, this.list, foot, saves.problem);
   }
 
   choose(i) {

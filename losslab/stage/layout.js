@@ -30,15 +30,16 @@ export function toolbar(options, act) {
   help.setAttribute("aria-label", "Keyboard help");
   const element = h("div", { className: "toolbar", role: "toolbar", "aria-label": "View" }, colour.group, split.group, view.group,
     h("div", { className: "toggles" }, ...Object.values(toggles)),
-    h("div", { className: "actions" }, plain("Recentre", "Reset the view (r)", act.reset), plain("PNG", "Download the picture", act.download), help));
+    h("div", { className: "actions" }, plain("Recentre", "Reset the view (r)", act.reset), act.saves, help));
   return {
     element, help,
-    /** `known`: whether the margin zones of this loss can be drawn at all. */
-    update(dim, shown, known) {
+    /** `known`: whether the margin zones of this loss can be drawn at all. Of a `map` there are none, nor boundaries. */
+    update(dim, shown, known, map = false) {
       colour.set(shown.colour);
       split.set(shown.split);
       view.set(shown.plane);
-      view.group.hidden = dim !== 2;
+      view.group.hidden = dim !== 2 || map;
+      toggles.boundaries.hidden = toggles.zones.hidden = map;
       toggles.both.hidden = dim === 2;
       toggles.zones.disabled = !known;
       mark(toggles.zones, "title", known ? ZONES : UNKNOWN);

@@ -3,9 +3,8 @@
 import { Assume } from "./assume.js";
 import { Ball } from "./ball.js";
 import { h, say } from "./dom.js";
-import { Plot } from "./plot.js";
-
-const SAVES = [["png", "Picture (PNG)"], ["svg", "Vector (SVG)"], ["html", "Page (HTML)"], ["csv", "Numbers (CSV)"]];
+import { image, Plot } from "./plot.js";
+import { Saves } from "./saves.js";
 
 export class Panel {
   constructor({ view, title, ball = false, part = null, losses = true }, board) {
@@ -15,11 +14,7 @@ export class Panel {
     this.title = h("h3", {}, title);
     this.says = h("p", { className: "says", "aria-live": "polite" });
     this.notes = h("p", { className: "notes" });
-    const menu = h("details", { className: "save" }, h("summary", { title: "Save this picture", "aria-label": `Save: ${title}` }, "Save"),
-      h("div", { className: "choices" }, ...SAVES.map(([kind, text]) =>
-        h("button", { type: "button", onclick: () => { menu.open = false; this.save(kind); } }, text))));
-    menu.addEventListener("focusout", (event) => { if (!menu.contains(event.relatedTarget)) menu.open = false; });
-    menu.addEventListener("keydown", (event) => { if (event.key === "Escape") { menu.open = false; event.stopPropagation(); } });
+    const { element: menu } = new Saves(title, (kind) => this.#saved(kind), (text) => board.complain(text));
     this.element = h("section", { className: `panel ${ball ? "is-ball" : "is-chart"}`, "data-view": view },
       h("header", {}, this.title, ...(this.body.tools ?? []), menu, this.assume?.element), this.body.element, this.says, this.notes);
     this.body.retheme?.(board.theme);
@@ -51,13 +46,8 @@ export class Panel {
 
   remove() { this.body.remove?.(); }
 
-  async save(kind) {
-    const name = `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}.${kind}`;
-    try {
-      give(await this.#file(kind), name);
-    } catch (error) {
-      this.board.complain(error.message);
-    }
+  async #saved(kind) {
+    return { blob: await this.#file(kind), name: `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}.${kind}` };
   }
 
   async #file(kind) {
@@ -65,12 +55,6 @@ export class Panel {
     const stance = { dark: false, ...this.body.stance }; // files are for paper
     if (kind !== "png" && kind !== "svg") return (await this.board.file(kind, this.view, stance)).blob();
     const figure = await (await this.board.file("figure", this.view, stance)).json();
-    return new Plot().image(figure, kind, this.says.textContent);
+    return image(figure, kind, this.says.textContent);
   }
-}
-
-function give(blob, name) {
-  const link = h("a", { href: URL.createObjectURL(blob), download: name });
-  link.click();
-  setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }

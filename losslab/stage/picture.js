@@ -2,7 +2,7 @@
 // what depends on the drawing (places, zones, what is hovered); all else it reads from the stage and never changes.
 
 import { Card } from "./card.js";
-import { fileName, h, save } from "./dom.js";
+import { h } from "./dom.js";
 import { layers } from "./dots.js";
 import { Flat } from "./flat.js";
 import { between } from "./frame.js";
@@ -13,6 +13,7 @@ import { dress, drawKey, drawPreview } from "./scene.js";
 import { measure, percent } from "./stats.js";
 import { Zones } from "./zones.js";
 
+const HIDDEN = 65535; // the style of a sample that is not shown
 const COLOURS = 10; // with more classes, only those that are singled out wear one
 
 export class Picture {
@@ -36,6 +37,9 @@ export class Picture {
   /** Can the margin zones of what is shown be drawn, now or soon? */
   get drawable() { return Boolean(this.stage.preview) || this.zones.known || !this.stage.feed.gaps.refused; }
   get #view() { return this.stage.dim === 2 ? this.flat : this.globe; }
+
+  /** Is sample i drawn? */
+  shows = (i) => this.shown.style[i] !== HIDDEN;
 
   pick(x, y) { return this.#view.pick(x, y); }
 
@@ -65,13 +69,13 @@ export class Picture {
   /** Margin zones that the server worked out, where no curve can tell them; null while they are on their way. */
   #given(frame) {
     const { options, preview, feed } = this.stage;
-    return !preview && options.zones && frame.negative.length === 0 ? feed.gaps.near(frame.index) : null;
+    return !preview && options.zones && !frame.map && frame.negative.length === 0 ? feed.gaps.near(frame.index) : null;
   }
 
   /** What depends on the real snapshot and the reader's choices, but not on the motion or the camera. */
   #dress(frame) {
     const { names, focus, theme, options, hidden, feed, revision, lossMax } = this.stage;
-    this.lit = !this.many ? names.map((_, k) => k) : focus >= 0 && frame ? [focus, ...rivals(frame, focus)] : [];
+    this.lit = !this.many ? names.map((_, k) => k) : focus >= 0 && frame ? [focus, ...rivals(frame, focus, feed.info.labels)] : [];
     this.inks = classInks(names.length, theme, this.lit);
     this.shown = null;
     if (!frame) return;
@@ -84,7 +88,8 @@ export class Picture {
 
   #scene(frame) {
     const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed, pointed = -1, drawn = null } = this.stage, { inks, lit, hover } = this;
-    const show = { ...options, both: this.both, zones: options.zones && this.zones.known };
+    const map = Boolean(frame?.map); // whose zones and boundaries mean nothing
+    const show = { ...options, both: this.both, zones: options.zones && this.zones.known && !map, boundaries: options.boundaries && !map, plane: options.plane || map };
     const base = { theme, show, hidden, names, inks, lit, c: names.length, preview: Boolean(preview), moving, normScale,
       marks: { hover: hover?.kind === "sample" ? hover.index : pointed >= 0 ? pointed : null, prototype: hover?.kind === "prototype" ? hover.index : -1, pin, trail } };
     if (!frame) {
@@ -125,8 +130,8 @@ export class Picture {
     return layer;
   }
 
-  /** Saves the picture as a PNG at twice its size, with its name below. */
-  download() {
+  /** The picture as a PNG at twice its size, with its name below. */
+  file() {
     const { feed, theme, player } = this.stage, { width, height } = this.size, foot = 30;
     const canvas = h("canvas", { width: width * 2, height: (height + foot) * 2 });
     const ctx = canvas.getContext("2d"), title = feed?.info?.title ?? "losslab", step = this.shown?.frame.step ?? 0;
@@ -135,12 +140,17 @@ export class Picture {
     ctx.drawImage(this.image(2), 0, 0);
     ctx.scale(2, 2);
     label(ctx, `${title} · step ${step}${player.real ? "" : " (between snapshots)"}`, width / 2, height + 18, theme, { align: "center", size: 13 });
-    canvas.toBlob((blob) => save(blob, `${fileName(title)}-step-${step}.png`));
+    return new Promise((resolve) => canvas.toBlob(resolve));
   }
 }
 
-/** The two classes whose prototypes are nearest to one of class k. */
-function rivals({ prototype, c, each }, k) {
+/** The two classes whose prototypes are nearest to one of class k; of a map those that most of its samples are nearest to. */
+function rivals({ prototype, c, each, map, rival }, k, labels) {
+  if (map) {
+    const votes = new Uint32Array(c);
+    labels.forEach((label, i) => { if (label === k) votes[rival[i]]++; });
+    return Array.from(votes.keys()).filter((j) => votes[j] && j !== k).sort((a, b) => votes[b] - votes[a]).slice(0, 2);
+  }
   const cosine = (p, q) => [0, 1, 2].reduce((sum, d) => sum + prototype[p * 3 + d] * prototype[q * 3 + d], 0);
   const own = Array.from({ length: c }, (_, j) => Array.from({ length: each }, (_, e) => j * each + e));
   const near = own.map((theirs) => Math.max(...theirs.flatMap((q) => own[k].map((p) => cosine(p, q)))));

@@ -1,5 +1,6 @@
 // A chart by Plotly, which is loaded once, from our own server, when the first chart is wanted.
 
+import { beside } from "./beside.js";
 import { h } from "./dom.js";
 
 let loading = null;
@@ -8,7 +9,7 @@ let loading = null;
 function plotly() {
   loading ??= new Promise((resolve, reject) => {
     if (window.Plotly) { resolve(window.Plotly); return; }
-    const script = h("script", { src: new URL("../plotly.js", import.meta.url).href, onload: () => resolve(window.Plotly),
+    const script = h("script", { src: beside("../plotly.js"), onload: () => resolve(window.Plotly),
       onerror: () => { loading = null; reject(new Error("The chart library could not be loaded; reload the page.")); } });
     document.head.append(script);
   });
@@ -42,13 +43,15 @@ export class Plot {
   }
 
   remove() { window.Plotly?.purge(this.element); }
+}
 
-  /** The figure as a file of its own, with its sentence below. */
-  async image({ data, layout }, format, says) {
-    const library = await plotly(), [width, height] = [860, 620];
-    const note = { text: says.replace(/(.{90,115}) /g, "$1<br>"), xref: "paper", yref: "paper", x: 0, y: 0, yshift: -56, yanchor: "top", showarrow: false, align: "left", font: { size: 12 } };
-    const framed = { ...layout, width, height, margin: { ...layout.margin, b: 96, t: 40, l: 70, r: 30 }, annotations: [...(layout.annotations ?? []), note] };
-    const url = await library.toImage({ data, layout: framed }, { format, width, height, scale: format === "png" ? 2 : 1 });
-    return (await fetch(url)).blob();
-  }
+export const [WIDTH, HEIGHT] = [860, 620]; // of a figure as a file
+
+/** A figure as a file of its own, with its sentence below. */
+export async function image({ data, layout }, format, says) {
+  const library = await plotly(), [width, height] = [WIDTH, HEIGHT];
+  const note = { text: says.replace(/(.{90,115}) /g, "$1<br>"), xref: "paper", yref: "paper", x: 0, y: 0, yshift: -56, yanchor: "top", showarrow: false, align: "left", font: { size: 12 } };
+  const framed = { ...layout, width, height, margin: { ...layout.margin, b: 96, t: 40, l: 70, r: 30 }, annotations: [...(layout.annotations ?? []), note] };
+  const url = await library.toImage({ data, layout: framed }, { format, width, height, scale: format === "png" ? 2 : 1 });
+  return (await fetch(url)).blob();
 }

@@ -6,13 +6,19 @@
 import { alignment, places } from "./align.js";
 import { Camera } from "./camera.js";
 import { Cell, placeOf } from "./cell.js";
-import { h, mark, save } from "./dom.js";
+import { h, mark } from "./dom.js";
+import { grouped } from "./gallery.js";
 import { attachHands, attachKeys } from "./hands.js";
 import { css, readTheme } from "./ink.js";
 import { applyTheme, helpPanel, Legend, toolbar } from "./layout.js";
 import { label } from "./marks.js";
 import { Player } from "./player.js";
+import { HEIGHT, WIDTH } from "./plot.js";
+import { drawing, page, Saves } from "./saves.js";
+import { csv } from "./sheet.js";
 import { Timeline } from "./timeline.js";
+import { svg, written } from "./vector.js";
+import { wear } from "./worn.js";
 
 const racks = new Map();
 const AWAY = 4000; // ms a rack may be unmounted before it stops following its runs
@@ -55,8 +61,9 @@ class Rack {
     this.grid = h("div", { className: "grid" });
     this.help = helpPanel();
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
+    this.saves = new Saves("the runs at this step", (kind) => this.#file(kind));
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
-      download: () => this.#download(), help: () => this.#toggleHelp() });
+      help: () => this.#toggleHelp(), saves: this.saves.element });
     this.align = h("button", { type: "button", className: "toggle", title: ALIGN, onclick: () => this.#setAligned(!this.aligned) }, "Align");
     this.tools.element.querySelector(".toggles").append(this.align);
     this.timeline = new Timeline(this.player, { onchange: () => this.wake(), open: () => this.open });
@@ -65,23 +72,9 @@ class Rack {
     this.root = h("div", { className: "losslab-stage losslab-rack", "data-testid": "rack" },
       this.tools.element, h("div", { className: "shelf", tabIndex: 0, role: "application",
         "aria-label": "Runs side by side. Arrow keys turn all of them, space plays, question mark lists all keys." }, this.grid, this.help),
-      this.legend.element, this.timeline.element);
+      this.legend.element, this.timeline.element, this.saves.problem);
     attachKeys(this.root, this.#actions(() => this.cells[0]));
-    this.#style(["stage.css", "rack.css"]);
-  }
-
-  /** As on the stage: the rules move into a <style>, which survives being re-appended without a flash. */
-  #style(sheets) {
-    this.root.style.visibility = "hidden";
-    let missing = sheets.length;
-    const links = sheets.map((name) => h("link", { rel: "stylesheet", href: new URL(name, import.meta.url).href }));
-    for (const link of links) link.onload = link.onerror = () => {
-      if (link.sheet) link.replaceWith(h("style", {}, [...link.sheet.cssRules].map((rule) => rule.cssText).join("\n")));
-      if (--missing > 0) return;
-      this.root.style.visibility = "";
-      this.#resized();
-    };
-    this.root.prepend(...links);
+    wear(this.root, ["stage.css", "saves.css", "rack.css"], () => this.#resized());
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
@@ -107,7 +100,9 @@ class Rack {
   }
 
   /** `runs`: [{run, text, whole, ink}] in order; `parted`: where they part, or null; another `replay` plays again. */
-  update({ base, runs, parted, replay }) {
+  update({ base, runs, parted, replay, alone = false }) {
+    if (alone) this.saves.alone();
+    this.runs = runs;
     const before = this.cells, again = before.length > 0 && this.replay !== replay;
     this.base = base ?? "";
     this.replay = replay;
@@ -364,8 +359,8 @@ class Rack {
     return counts;
   }
 
-  /** Saves all pictures as they lie here, with their titles, as one PNG at twice its size. */
-  #download() {
+  /** All pictures as they lie here, with their titles, as one PNG at twice its size. */
+  #picture() {
     const { grid, theme } = this, { width, height, left, top } = grid.getBoundingClientRect(), rim = 14, foot = 16;
     const canvas = h("canvas", { width: (width + 2 * rim) * 2, height: (height + foot + 2 * rim) * 2 }), ctx = canvas.getContext("2d");
     ctx.fillStyle = css(theme.background);
@@ -379,6 +374,31 @@ class Rack {
       label(ctx, cell.finding.textContent, x, y + place.height + 17, theme);
     }
     label(ctx, `losslab · step ${Math.round(this.step)}`, width / 2, height + 18, theme, { align: "center" });
-    canvas.toBlob((blob) => save(blob, `losslab-compare-step-${Math.round(this.step)}.png`));
+    return new Promise((resolve) => canvas.toBlob(resolve));
+  }
+  /** All runs at the step that is shown: as they are seen, drawn in vectors, as a page that plays them, or as one table. */
+  async #file(kind) {
+    const { base, runs, parted } = this, cells = this.cells.filter((cell) => cell.picture.shown);
+    if (!cells.length) return null;
+    const blob = kind === "html" ? await page(base, "rack", { runs, parted }) : kind === "svg" ? await this.#vector(cells) : kind === "png" ? await this.#picture()
+      : csv(...cells.map(({ picture: { shown, shows }, feed, title }) => ({ run: title.textContent, frame: shown.frame, info: feed.info,
+        members: grouped(shown.frame, shows) })));
+    return { blob, name: `losslab-compare-step-${Math.round(this.step)}.${kind}` };
+  }
+
+  /** The runs side by side as they lie here, each as the server draws it. */
+  async #vector(cells) {
+    const top = cells[0].element.offsetTop, across = cells.filter(({ element }) => element.offsetTop === top).length, head = 30;
+    const drawn = await Promise.all(cells.map(async ({ run, camera, picture: { shown }, finding }) =>
+      (await drawing(this.base, { run, snapshot: shown.frame.index, camera: camera.matrix }, `Step ${shown.frame.step}: ${finding.textContent}.`)).text()));
+    const [width, height] = [across * WIDTH, Math.ceil(cells.length / across) * (HEIGHT + head)];
+    const root = svg("svg", { width, height, viewBox: `0 0 ${width} ${height}` }, svg("rect", { width, height, fill: "#fff" }));
+    drawn.forEach((text, i) => {
+      const [x, y] = [(i % across) * WIDTH, Math.floor(i / across) * (HEIGHT + head)], inner = new DOMParser().parseFromString(text, "image/svg+xml").documentElement;
+      inner.setAttribute("x", x);
+      inner.setAttribute("y", y + head);
+      root.append(svg("text", { x: x + 30, y: y + 26, "font-size": 18, "font-weight": 600, "font-family": this.theme.font }, cells[i].title.textContent), inner);
+    });
+    return written(root);
   }
 }

@@ -7,19 +7,21 @@
 import { Camera } from "./camera.js";
 import { Charts } from "./charts.js";
 import { Dial } from "./dial.js";
-import { fileName, h, mark, save, say, short, spoken } from "./dom.js";
+import { fileName, h, mark, say, short, spoken } from "./dom.js";
 import { Feed, FINISHED } from "./feed.js";
-import { Gallery, GROUPS } from "./gallery.js";
+import { Gallery, grouped, GROUPS } from "./gallery.js";
 import { attachHands, attachKeys } from "./hands.js";
 import { readTheme } from "./ink.js";
 import { applyTheme, explain, helpPanel, Legend, STATES, toolbar } from "./layout.js";
 import { Pad } from "./pad.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
+import { drawing, page, Saves } from "./saves.js";
 import { trailOf } from "./scene.js";
-import { csv, page, picture } from "./sheet.js";
-import { sentence } from "./stats.js";
+import * as contact from "./sheet.js";
+import { faith, sentence } from "./stats.js";
 import { Timeline } from "./timeline.js";
+import { wear } from "./worn.js";
 
 const stages = new Map();
 const KEPT = 6; // parked stages whose frames stay in memory
@@ -83,10 +85,11 @@ class Stage {
     this.charts = new Charts({ onseek: (steps, step) => this.#seekStep(steps, step) });
     this.timeline = new Timeline(this.player, { onchange: change, open: () => this.#open });
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
+    this.saves = new Saves("the run at this snapshot", (kind) => this.#file(kind));
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
-      download: () => this.picture.download(), help: () => this.#toggleHelp() });
+      help: () => this.#toggleHelp(), saves: this.saves.element });
     this.gallery = new Gallery({ onpin: (i) => { this.#pinTo(i === this.pin ? null : i); this.wake(); }, onpoint: (i) => { this.pointed = i; this.wake(); },
-      onchange: () => { this.galleryStale = true; this.wake(); }, onsave: (what) => this.#save(what) });
+      onchange: () => { this.galleryStale = true; this.wake(); }, onsave: (kind) => this.#sheet(kind) });
     this.pad = new Pad({ onchange: change, onplaced: (direction) => {
       if (this.dim === 3) this.camera.show(direction, this.still.matches ? 0 : 400);
       this.wake();
@@ -96,31 +99,17 @@ class Stage {
     this.badge = h("span", { className: "badge" });
     this.knobs = h("span", { className: "knobs" });
     this.finding = h("p", { className: "finding" });
+    this.faith = h("p", { className: "finding", "data-role": "faith", hidden: true });
     this.spoken = h("p", { className: "spoken", "aria-live": "polite" });
     this.head = h("div", { className: "head" }, this.title, this.badge, this.knobs, this.dial.element);
     this.body = h("div", { className: "body" },
       h("div", { className: "left" }, box, this.legend.element), this.side, this.charts.element);
     this.root = h("div", { className: "losslab-stage", "data-testid": "stage" },
-      this.head, this.tools.element, this.body, this.timeline.element, this.finding, this.spoken);
+      this.head, this.tools.element, this.body, this.timeline.element, this.saves.problem, this.finding, this.faith, this.spoken);
     const act = this.#actions();
     attachHands(this.picture.canvas, act);
     attachKeys(this.root, act);
-    this.#style();
-  }
-
-  /** The style sheet arrives by <link>; once here its rules move into a <style>, which survives being re-appended
-   *  without loading again and so without a flash. */
-  #style() {
-    const link = h("link", { rel: "stylesheet", href: new URL("./stage.css", import.meta.url).href });
-    this.root.style.visibility = "hidden";
-    link.onload = () => {
-      link.replaceWith(h("style", {}, [...link.sheet.cssRules].map((rule) => rule.cssText).join("\n")));
-      this.root.style.visibility = "";
-      this.stale = true;
-      this.render();
-    };
-    link.onerror = () => { this.root.style.visibility = ""; };
-    this.root.prepend(link);
+    wear(this.root, ["stage.css", "saves.css"], () => { this.stale = true; this.render(); });
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
@@ -159,14 +148,16 @@ class Stage {
     this.dial.update(data.dial ?? null);
     if (!before) this.#furnish(data);
     else if (before.run !== data.run) this.start = null; // what the link said was of another run
-    if (!before || before.run !== data.run || before.base !== data.base) this.#open_run(data);
+    const other = !before || ["run", "base", "map"].some((name) => before[name] !== data[name]);
+    if (other) this.#open_run(data);
     else if (before.replay !== data.replay && !this.#open) { this.player.seek(0); if (!this.still.matches) this.player.toggle(false); }
     this.#report();
     this.wake();
   }
 
   /** What the page wants beside the picture, and where its link says to begin: {sample, groups, mislabelled, split, step}. */
-  #furnish({ gallery = false, pad = false, start = null }) {
+  #furnish({ gallery = false, pad = false, start = null, alone = false }) {
+    if (alone) this.saves.alone();
     this.side.hidden = !gallery && !pad;
     this.gallery.element.hidden = !gallery;
     mark(this.root, "data-side", !this.side.hidden);
@@ -181,16 +172,19 @@ class Stage {
 
   /** Tells the page what is looked at, once it has been for a moment: the page keeps it in its link. */
   #tell() {
-    const { player, options, gallery, frames, pin } = this;
     clearTimeout(this.telling);
-    if (!this.data.start || this.moving || !frames.length || this.#open) return;
-    const step = player.position === player.end ? null : frames[player.index].step;
-    const seen = { sample: pin, groups: GROUPS.map(([name]) => name).filter((name) => gallery.chosen.has(name)), mislabelled: gallery.only, split: options.split, step };
-    const text = JSON.stringify(seen);
+    if (!this.data.start || this.moving || !this.frames.length || this.#open) return;
+    const { seen } = this, text = JSON.stringify(seen);
     if (text !== this.told) this.telling = setTimeout(() => { this.told = text; this.set?.("seen", seen); }, AT_REST);
   }
 
-  #open_run({ base, run }) {
+  /** What is looked at, in the words of `start`. */
+  get seen() {
+    const { player, options, gallery, frames, pin } = this, step = player.position === player.end ? null : frames[player.index].step;
+    return { sample: pin, groups: GROUPS.map(([name]) => name).filter((name) => gallery.chosen.has(name)), mislabelled: gallery.only, split: options.split, step };
+  }
+
+  #open_run({ base, run, map }) {
     this.feed?.stop();
     this.#forget();
     this.feed = null;
@@ -200,7 +194,7 @@ class Stage {
     this.pad.open(null);
     if (!run) return;
     this.sheet = new Image();
-    this.feed = new Feed({ base: base ?? "", run, heard: (what) => this.#heard(what) });
+    this.feed = new Feed({ base: base ?? "", run, map, heard: (what) => this.#heard(what) });
     this.feed.start();
     this.pad.open(this.feed.path);
   }
@@ -240,7 +234,7 @@ class Stage {
     if (this.names.join("\n") !== info.classes.join("\n")) {
       this.names = info.classes.map(String);
       this.hidden.clear();
-      this.focus = -1;
+      this.focus = this.picture.many ? 0 : -1; // of many classes one is singled out, lest all be grey
       this.legend.build(this.names);
     }
     if (!this.sheet.src) {
@@ -429,10 +423,12 @@ class Stage {
     mark(this.root, "data-step", frame?.step ?? "");
     mark(this.root, "data-pin", this.pin ?? "");
     mark(this.root, "data-zones", frame && zones.known ? zones.arcs?.length ?? zones.outlines.filter((lines) => lines.length).length : ""); // classes, or arcs, that have one
-    this.tools.update(this.dim ?? 3, { ...this.options, both }, !frame || this.picture.drawable);
+    this.tools.update(this.dim ?? 3, { ...this.options, both }, !frame || this.picture.drawable, Boolean(this.feed?.info?.map));
     this.timeline.update(frame, this.#open);
     charts.element.classList.toggle("waiting", !frame);
     if (fresh || !frame) this.legend.update(frame ? this.#counts() : names.map(() => ""), inks, hidden, names);
+    say(this.faith, frame && this.feed.info.map ? faith(frame, this.feed.info.map) : "");
+    this.faith.hidden = !this.faith.textContent;
     if (!frame) { say(this.finding, ""); return; }
     if (this.data.gallery && (fresh || this.curvesStale || this.galleryStale || this.gallery.pin !== this.pin)) this.#fill(frame);
     if (this.data.pad) this.pad.update({ names, inks, step: frame.step, live: this.player.live });
@@ -448,23 +444,34 @@ class Stage {
     const next = this.frames[Math.min(this.player.index + 1, this.player.end)];
     charts.movePlayhead(frame.step + (next.step - frame.step) * (this.player.position - this.player.index), frame);
     this.#speak(sentence(frame, shown.stats, { split: this.options.split, names, preview: Boolean(this.preview),
-      unknown: this.options.zones && !this.picture.drawable, empty: this.options.zones && !this.player.moving ? zones.empty : [] }));
+      unknown: this.options.zones && !this.picture.drawable && !frame.map, empty: this.options.zones && !this.player.moving ? zones.empty : [] }));
   }
 
   #fill(frame) {
-    const { shown, inks } = this.picture, { frames, theme, sheet, pin, player } = this;
+    const { inks } = this.picture, { frames, theme, sheet, pin, player } = this;
     this.galleryStale = false;
-    this.gallery.update({ frame, frames, info: this.feed.info, inks, shown: (i) => shown.style[i] !== 65535, pin, sheet, theme, position: player.index });
+    this.gallery.update({ frame, frames, info: this.feed.info, inks, shown: this.picture.shows, pin, sheet, theme, position: player.index });
   }
 
-  /** Saves the gallery as a table ("csv"), a contact sheet ("png") or a page ("html"). */
-  #save(what) {
-    const { feed, gallery, sheet, theme } = this, frame = this.picture.shown?.frame;
-    if (!frame || (what !== "csv" && !sheet.complete)) return;
-    const scene = { frame, info: feed.info, members: gallery.seen }, name = `${fileName(feed.info.title)}-step-${frame.step}-margin-samples.${what}`;
-    if (what === "csv") save(new Blob([csv(scene)], { type: "text/csv" }), name);
-    else if (what === "png") picture(scene, sheet, theme).toBlob((blob) => save(blob, name));
-    else save(new Blob([page(scene, sheet, theme)], { type: "text/html" }), name);
+  /** The run at the snapshot that is shown: as it is seen, drawn in vectors, as a page that plays it, or as a table. */
+  async #file(kind) {
+    const { feed, data, camera, picture } = this, frame = picture.shown?.frame;
+    if (!frame) return null;
+    const { run, base = "", map = "", gallery = false } = data, name = `${fileName(feed.info.title)}-step-${frame.step}.${kind}`;
+    const blob = kind === "csv" ? contact.csv({ frame, info: feed.info, members: grouped(frame, picture.shows) })
+      : kind === "png" ? await picture.file() : kind === "svg" ? await drawing(base, { run, snapshot: frame.index, camera: camera.matrix }, `${feed.info.title}. ${this.finding.textContent}`)
+      : await page(base, "stage", { run, map, gallery, start: this.seen });
+    return { blob, name };
+  }
+
+  /** The gallery as a table, or as a contact sheet: a picture, a vector drawing or a page. */
+  async #sheet(kind) {
+    const { feed, gallery, theme } = this, frame = this.picture.shown?.frame;
+    if (!frame || (kind !== "csv" && !this.sheet.complete)) return null;
+    const scene = { frame, info: feed.info, members: gallery.seen }, name = `${fileName(feed.info.title)}-step-${frame.step}-margin-samples.${kind}`;
+    const make = { csv: () => contact.csv(scene), svg: () => contact.vector(scene, this.sheet, theme), html: () => contact.page(scene, this.sheet, theme),
+      png: () => new Promise((resolve) => contact.picture(scene, this.sheet, theme).toBlob(resolve)) };
+    return { blob: await make[kind](), name };
   }
 
   /** Samples of each class in the chosen split, hidden or not: they say what could be shown. */

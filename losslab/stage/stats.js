@@ -14,7 +14,8 @@ function quantile(histogram, total, q) {
 }
 
 /** Cosines of one sample: with the nearest of its own prototypes, with the nearest other, and whose that is. */
-function nearest({ position, prototype, c, each, dim }, i, label) {
+function nearest({ position, prototype, c, each, dim, map, own: true_own, other: true_other, rival: true_rival }, i, label) {
+  if (map) return { own: true_own[i] / 32767, other: true_other[i] / 32767, rival: true_rival[i] };
   const at = i * dim, x = position[at] / 32767, y = position[at + 1] / 32767, z = dim > 2 ? position[at + 2] / 32767 : 0;
   let own = -1, other = -2, rival = -1;
   for (let k = 0, p = 0; k < c; k++)
@@ -35,6 +36,7 @@ export function anglesOf(frame, i, label) {
 
 /** The class other than `label` that inference ranks highest for sample i. */
 export function nearestOther(frame, i, label) {
+  if (frame.map) return frame.rival[i];
   const { position, prototype, length, weighsLength, c, each, dim } = frame, at = i * dim;
   let [best, who] = [-Infinity, -1];
   for (let p = 0; p < c * each; p++) {
@@ -81,6 +83,15 @@ export function percent(share) {
   if (share > 0 && share < 0.005) return "<1";
   if (share < 1 && share > 0.995) return ">99";
   return String(Math.round(share * 100));
+}
+
+/** How far a map of more dimensions can be believed. */
+export function faith({ scalars }, { title, of, says }) {
+  const { map_recall: recall, map_error_deg: error, map_shown: seen } = scalars;
+  const angles = error === undefined ? "" : `, angles are off by ${error.toFixed(0)}° (median)`;
+  const part = seen === undefined ? "" : `, ${percent(seen)}\u00a0% of the directions is seen`;
+  return `${title} of ${of} dimensions: ${percent(recall)}\u00a0% of each sample's 15 nearest neighbours are among the nearest here${angles}${part}. ${says} `
+    + "Angles in numbers are true ones, in all dimensions.";
 }
 
 /** The one sentence under the stage. */
