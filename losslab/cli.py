@@ -1,4 +1,4 @@
-"""The command line: `python -m losslab train` and `python -m losslab data`.
+"""The command line: `python -m losslab train`, and `python -m losslab data` of data_command.py.
 
 Flags are made from knobs, so a loss that is dropped in brings its own. Whatever is asked for wrongly is answered with
 one sentence and exit code 2.
@@ -16,9 +16,9 @@ from typing import Any, NoReturn
 
 from tqdm import tqdm
 
-from losslab import data, losses
+from losslab import losses
 from losslab.catalogue import Knob, knobs
-from losslab.data import DataError, Dataset
+from losslab.data_command import add_data, add_folder
 from losslab.losses import Loss
 from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
 
@@ -72,7 +72,7 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         "`--loss NAME --help` shows the knobs of that loss.",
     )
     add_training(training, asked_loss(argv))
-    add_data(commands.add_parser("data", help="list the data sets, or download one"))
+    add_data(commands.add_parser("data", help="list data sets and faces, download, check, sample or convert them"))
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         raise ValueError(strange(unknown[0], getattr(arguments, "kind", None)))
@@ -248,49 +248,3 @@ def follow(recipe: Recipe, writer: RunWriter, total_steps: int, folder: Path | N
     if state == "done":
         print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {snapshot.step} steps.")
     return code
-
-
-# -- data ------------------------------------------------------------------------------------------------
-
-
-def add_data(parser: Parser) -> None:
-    add_folder(parser)
-    parser.set_defaults(do=do_list)
-    get = parser.add_subparsers(metavar="get").add_parser("get", help="download a data set")
-    get.add_argument("name", metavar="NAME", help=", ".join(data.catalogue()))
-    # Where `data --folder` has put it already, it stays.
-    get.add_argument("--folder", type=Path, default=argparse.SUPPRESS, help="where it goes")
-    get.set_defaults(do=do_get)
-
-
-def add_folder(group: Any) -> None:
-    group.add_argument(
-        "--folder",
-        type=Path,
-        help="where downloaded data sets lie (default: $LOSSLAB_DATA, else ~/.cache/losslab)",
-    )
-
-
-def do_list(arguments: argparse.Namespace) -> int:
-    """Every data set: its name, whether it is here, where it comes from and under which licence."""
-    for name, found in data.catalogue().items():
-        here = "here" if found.available(arguments.folder) else f"not here yet: losslab data get {name}"
-        sizes = ", ".join(f"{count:,} {split}" for split, count in found.sizes.items())
-        print(f"{name}  ({here})\n    {found.title}: {len(found.names)} classes, {sizes}\n    {found.card}")
-    return 0
-
-
-def do_get(arguments: argparse.Namespace) -> int:
-    """Download a data set with a progress bar."""
-    if arguments.name not in data.catalogue():
-        raise DataError(f"There is no data set {arguments.name!r}; there are {', '.join(data.catalogue())}.")
-    found: Dataset = data.catalogue()[arguments.name]
-    with tqdm(unit="B", unit_scale=True, disable=None, dynamic_ncols=True) as bar:
-
-        def progress(done: int, total: int) -> None:
-            bar.total = total
-            bar.update(done - bar.n)
-
-        said = found.download(arguments.folder, progress)
-    print(said)
-    return 0

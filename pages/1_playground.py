@@ -64,16 +64,7 @@ with st.container(horizontal=True, gap="xsmall"):
         key="pause",
     )
     st.button("Stop", icon=":material/stop:", on_click=runs.command, args=("stop", id), disabled=idle, key="stop")
-    with st.popover("Open", icon=":material/folder_open:"):
-        st.selectbox(
-            "Recordings, and runs of the command line",
-            list(shelf := server.shelf()),
-            index=None,
-            format_func=shelf.get,
-            key="opened",
-            on_change=runs.open_run,
-            placeholder="Choose a run",
-        )
+    runs.open_menu("opened", runs.open_run)
     st.button("Reset", icon=":material/restart_alt:", on_click=runs.reset, disabled=id == runs.FIRST, key="reset")
     if st.button(
         "Branch",

@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from pages.parts import margins, runs, samples, server
+from pages.parts import margins, runs, samples
 from pages.parts.stage import gallery
 
 runs.come_back()
@@ -25,16 +25,7 @@ with row:
         wrap=True,
         width="content",
     )
-    with st.popover("Open", icon=":material/folder_open:"):
-        st.selectbox(
-            "Recordings, and runs of the command line",
-            list(shelf := server.shelf()),
-            index=None,
-            format_func=shelf.get,
-            key="samples_opened",
-            on_change=samples.open_run,
-            placeholder="Choose a run",
-        )
+    runs.open_menu("samples_opened", samples.open_run)
     samples.to_playground(id)
 
 gallery(id, samples.start(), on_seen=samples.seen, key=samples.KEY)

@@ -2,10 +2,10 @@
 
 from torch import nn
 
-from .base import Backbone, Card
+from .base import Card, Centred
 
 
-class Mlp(Backbone):
+class Mlp(Centred):
     """Two hidden layers that know nothing of neighbouring pixels."""
 
     card = Card("MLP", "Two hidden layers: the simplest network there is, and the fastest to train.")

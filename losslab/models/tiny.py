@@ -5,10 +5,10 @@ import math
 import torch
 from torch import nn
 
-from .base import Backbone, Card
+from .base import Card, Centred
 
 
-class Tiny(Backbone):
+class Tiny(Centred):
     """Three convolutions, each of which halves the image, and a hidden layer."""
 
     card = Card("Tiny", "Three strided convolutions and a hidden layer: sees strokes, and trains in seconds on a CPU.")

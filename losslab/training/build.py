@@ -75,7 +75,7 @@ def restore(run: Run, *, newest: bool = False) -> tuple[nn.Module, Head] | tuple
     index = np.flatnonzero(run.metrics()["step"] == step)
     if not len(index) or step < run.total_steps and not newest:
         raise untrained(run, newest)
-    model, head = network(run.recipe, (1, *run.probe.images.shape[1:])), head_at(run.recipe, run[index[-1]])
+    model, head = network(run.recipe, run.probe.pixels.shape[1:]), head_at(run.recipe, run[index[-1]])
     for part, module in {"model": model, "head": head}.items():
         values = {
             name.removeprefix(f"{part}."): value for name, value in weights.items() if name.startswith(f"{part}.")

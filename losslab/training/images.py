@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from losslab import data
 from losslab.data import Images
+from losslab.data.faces import subset as faces
 
 from .recipe import Recipe
 from .run import Probe
@@ -27,13 +28,18 @@ class Told(Images):
 
 def load(recipe: Recipe, folder: str | Path | None = None) -> tuple[Told, Told]:
     """What a recipe trains on, and what it is tested on (all held-out images of its classes, with true labels)."""
-    train, test = (data.load(recipe.data, split, folder) for split in ("train", "test"))
-    train = data.subset(train, recipe.classes, recipe.per_class, recipe.seed)
-    test = data.subset(test, recipe.classes, 0, recipe.seed)
+    if recipe.faces is not None:
+        found = faces.load(recipe.faces, folder)
+        train, test = found.train, found.test
+    else:
+        train, test = (data.load(recipe.data, split, folder) for split in ("train", "test"))
+        train = data.subset(train, recipe.classes, recipe.per_class, recipe.seed)
+        test = data.subset(test, recipe.classes, 0, recipe.seed)
     kept = long_tail(train.labels, len(train.names), recipe.imbalance, recipe.seed)
     truth = train.labels[kept]
     told = mislabelled(truth, len(train.names), recipe.noise, recipe.seed)
-    return Told(train.images[kept], told, train.names, truth), Told(test.images, test.labels, test.names, test.labels)
+    images = train.images if len(kept) == len(train) else train.images[kept]  # all: no copy of what may be on disk
+    return Told(images, told, train.names, truth), Told(test.images, test.labels, test.names, test.labels)
 
 
 def long_tail(labels: Tensor, classes: int, imbalance: float, seed: int) -> Tensor:
@@ -73,20 +79,24 @@ def total_steps(recipe: Recipe, train: Images) -> int:
 
 
 def batches(recipe: Recipe, train: Images) -> Iterator[tuple[Tensor, Tensor]]:
-    """Every step's images (uint8 [b channels height width]) and labels [b], shuffled anew and shifted each epoch."""
+    """Every step's images (uint8 [b channels height width]) and labels [b] on the device of the labels, shuffled anew
+    and shifted each epoch; of faces half are seen in a mirror."""
     height, width = train.images.shape[2:]
-    shift, device = recipe.shift, train.images.device
-    # Every shifted copy of every image, as views of one padded tensor: a shifted batch is one look-up.
-    padded = F.pad(train.images, (shift, shift, shift, shift))
-    shifted = padded.unfold(2, height, 1).unfold(3, width, 1)  # [n channels down across height width]
+    shift, device = recipe.shift, train.labels.device
     draw = torch.Generator().manual_seed(recipe.seed)
     for _ in range(recipe.epochs):
-        order = torch.randperm(len(train), generator=draw).to(device)
+        order = torch.randperm(len(train), generator=draw)
         moves = torch.randint(0, 2 * shift + 1, (2, len(train)), generator=draw).to(device)
         for step in range(steps_per_epoch(recipe, train)):
             now = slice(step * recipe.batch, (step + 1) * recipe.batch)
-            down, across = moves[:, now]
-            yield shifted[order[now], :, down, across], train.labels[order[now]]
+            chosen, (down, across) = order[now], moves[:, now]
+            padded = F.pad(train.images[chosen.to(train.images.device)].to(device), (shift, shift, shift, shift))
+            shifted = padded.unfold(2, height, 1).unfold(3, width, 1)  # [b channels down across height width]
+            images = shifted[torch.arange(len(chosen), device=device), :, down, across]
+            if recipe.faces is not None:
+                mirrored = torch.rand(len(images), generator=draw).to(device) < 0.5
+                images = torch.where(mirrored[:, None, None, None], images.flip(3), images)
+            yield images, train.labels[chosen.to(device)]
 
 
 def probe(recipe: Recipe, folder: str | Path | None = None) -> Probe:
@@ -103,13 +113,18 @@ def chosen_probe(recipe: Recipe, train: Told, test: Told) -> Probe:
         (test, alike(test.labels, recipe.probe - half, recipe.seed)),
     ]
     return Probe(
-        images=np.concatenate([part.images[index, 0].cpu().numpy() for part, index in halves]),
+        images=np.concatenate([pictures(part.images[index]) for part, index in halves]),
         labels=np.concatenate([part.labels[index].cpu().numpy() for part, index in halves]),
         split=np.repeat(np.array([0, 1], dtype=np.uint8), [len(index) for _, index in halves]),
         names=train.names,
         total_steps=total_steps(recipe, train),
         truth=np.concatenate([part.truth[index].cpu().numpy() for part, index in halves]),
     )
+
+
+def pictures(images: Tensor) -> np.ndarray:
+    """uint8 [n h w] of grey images [n 1 h w], [n h w 3] of coloured ones [n 3 h w]: as they are shown and kept."""
+    return (images[:, 0] if images.shape[1] == 1 else images.permute(0, 2, 3, 1)).cpu().numpy()
 
 
 def alike(labels: Tensor, size: int, seed: int) -> Tensor:

@@ -24,8 +24,8 @@ class Looker:
 
     def __init__(self, model: nn.Module, head: Head, probe: Probe, test: Images, precision: str) -> None:
         self.model, self.head, self.test, self.precision = model, head, test, precision
-        device = test.images.device
-        self.images = torch.from_numpy(probe.images)[:, None].to(device)
+        device = test.labels.device
+        self.images = torch.from_numpy(probe.pixels).to(device)
         self.labels = torch.from_numpy(probe.labels).to(device)
         self.held_out = torch.from_numpy(probe.split).to(device).bool()
 
@@ -63,8 +63,9 @@ class Looker:
             return mean(self.head.logits(self._embed(self.test.images)).argmax(1) == self.test.labels)
 
     def _embed(self, images: Tensor) -> Tensor:
-        with autocast(self.precision, images.device):
-            return torch.cat([self.model(chunk).float() for chunk in images.split(CHUNK)])
+        with autocast(self.precision, self.labels.device):
+            chunks = (chunk.to(self.labels.device) for chunk in images.split(CHUNK))
+            return torch.cat([self.model(chunk).float() for chunk in chunks])
 
     def _losses(self, embedding: Tensor) -> Tensor:
         if not isinstance(self.head, PairHead):

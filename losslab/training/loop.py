@@ -2,7 +2,8 @@
 
 A test takes two `next()`s, a script runs it to the end, a worker writes down what it yields; stopping is leaving
 the loop. The images lie on the device as one uint8 tensor and a batch is a list of positions in it: at this size
-loading and collating would take longer than the network does.
+loading and collating would take longer than the network does. Where they do not fit there, they stay where they are,
+and batches come over one by one.
 """
 
 import dataclasses
@@ -168,4 +169,7 @@ def diverged(step: int, recipe: Recipe) -> Diverged:
 
 
 def on(device: torch.device, part: Images) -> Images:
-    return dataclasses.replace(part, images=part.images.to(device), labels=part.labels.to(device))
+    """The images where they are to be computed with; those that would take half of what is free stay where they are."""
+    fits = device.type != "cuda" or part.images.nbytes < torch.cuda.mem_get_info(device)[0] / 2
+    images = part.images.to(device) if fits else part.images
+    return dataclasses.replace(part, images=images, labels=part.labels.to(device))

@@ -8,11 +8,18 @@ from typing import Any
 
 from losslab import data, losses, models
 from losslab.catalogue import check_knobs, knob, knobs
+from losslab.data.faces.subset import FaceSubset
 from losslab.losses import ArcFace, Loss
 from losslab.schedules import Schedule
 
 CHANGES = 32  # of the loss, at most
-ADDED = ("imbalance", "noise", "later")  # not written at their defaults: recipes of before them keep their keys
+FACES = "faces"  # as a data set: those of `Recipe.faces`
+ADDED = (
+    "faces",
+    "imbalance",
+    "noise",
+    "later",
+)  # not written at their defaults: recipes of before them keep their keys
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,11 +27,13 @@ class Recipe:
     """Which loss, on which images, with which network, trained how. A value out of its range raises ValueError.
 
     `later` lists (step, loss): the first `step` steps are made with what came before, those after it with `loss`.
+    With `faces` the classes are the identities that are trained on, and `data` is "faces".
     """
 
     loss: Loss = losses.starting(ArcFace)
     later: tuple[tuple[int, Loss], ...] = ()
-    data: str = knob("mnist", choices=tuple(data.catalogue()), help="The data set.")
+    data: str = knob("mnist", choices=(*data.catalogue(), FACES), help="The data set.")
+    faces: FaceSubset | None = None
     classes: tuple[int, ...] = knob(tuple(range(10)), help="Which of its classes, in the order of their labels here.")
     per_class: int = knob(0, 0, step=100, help="Training images of each class; 0 takes all.")
     imbalance: float = knob(
@@ -56,10 +65,17 @@ class Recipe:
         for name in knobs(self):
             if isinstance(value := getattr(self, name), Schedule):
                 raise ValueError(f"{name} is {value}, but only the knobs of a loss can follow a schedule.")
+        if (self.data == FACES) != isinstance(self.faces, FaceSubset):
+            raise ValueError(
+                f'data is {self.data!r} and faces is {self.faces!r}, but faces are chosen with data "faces" and '
+                "faces=FaceSubset(source=...), and other data without."
+            )
         object.__setattr__(self, "classes", self._checked_classes())
         object.__setattr__(self, "later", self._checked_later())
 
     def _checked_classes(self) -> tuple[int, ...]:
+        if self.faces is not None:
+            return tuple(range(self.faces.identities))
         names = data.catalogue()[self.data].names
         whole = isinstance(self.classes, tuple | list) and all(type(each) is int for each in self.classes)
         if not whole or any(not 0 <= each < len(names) for each in self.classes):
@@ -93,6 +109,9 @@ class Recipe:
         """The recipe in what JSON knows; `Recipe.from_dict` is its inverse."""
         plain = {"loss": named(self.loss), **{name: getattr(self, name) for name in knobs(self)}}
         plain |= {"classes": list(self.classes), "later": [[step, named(loss)] for step, loss in self.later]}
+        if self.faces is not None:
+            plain["faces"] = dataclasses.asdict(self.faces)
+            del plain["classes"]  # which follow from it
         left_out = {name for name in ADDED if getattr(self, name) == getattr(Recipe, name)}
         return {name: value for name, value in plain.items() if name not in left_out}
 
@@ -102,6 +121,8 @@ class Recipe:
         values = dict(fields(plain, "A recipe", {field.name for field in dataclasses.fields(cls)}))
         if "loss" in values:
             values["loss"] = made(values["loss"])
+        if values.get("faces") is not None:
+            values["faces"] = FaceSubset(**fields(values["faces"], "The faces of a recipe", set(knobs(FaceSubset))))
         if isinstance(values.get("later"), list):
             pairs = [each if isinstance(each, list) and len(each) == 2 else [each, None] for each in values["later"]]
             values["later"] = tuple((step, made(loss)) for step, loss in pairs)

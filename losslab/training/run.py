@@ -74,7 +74,7 @@ class Snapshot:
 class Probe:
     """The samples that every snapshot shows: the same images each time, so that points move and do not flicker."""
 
-    images: np.ndarray  # uint8 [n height width]
+    images: np.ndarray  # uint8 [n height width], of colour [n height width 3]
     labels: np.ndarray  # int64 [n], as training was told: with label noise, not all of those trained on are true
     split: np.ndarray  # uint8 [n], 0 trained on, 1 held out
     names: tuple[str, ...]  # the name of each class
@@ -84,6 +84,11 @@ class Probe:
     def __post_init__(self) -> None:
         if self.truth is None:
             object.__setattr__(self, "truth", self.labels)
+
+    @property
+    def pixels(self) -> np.ndarray:
+        """The images as a network takes them: uint8 [n channels height width]."""
+        return self.images[:, None] if self.images.ndim == 3 else self.images.transpose(0, 3, 1, 2)
 
 
 class RunWriter:

@@ -74,7 +74,7 @@ def fitting(run: Run, loss: Loss) -> list[str]:
         for name, kind in views.catalogue().items()
         if issubclass(kind, Given) and (not kind.about or isinstance(loss, kind.about))
     }
-    if not data.catalogue()[run.recipe.data].available():
+    if run.recipe.faces is None and not data.catalogue()[run.recipe.data].available():
         fits.pop("KappaBySize", None)  # how many images a class has, the data says
     return sorted(fits, key=lambda name: issubclass(fits[name], OverTime))
 

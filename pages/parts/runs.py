@@ -3,6 +3,8 @@
 The run that is shown is named in the link (`run=`), nowhere else.
 """
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from losslab import losses
@@ -34,7 +36,7 @@ def show(run: str) -> None:
         recipe = Run(server.find(run)).recipe
     except (RunError, TypeError):
         return  # what is wrong with it is said where it would be shown
-    if recipe.dim in settings.DIMENSIONS:
+    if recipe.dim in settings.DIMENSIONS and recipe.faces is None:
         settings.fill(vars(recipe))
 
 
@@ -90,6 +92,20 @@ def reset() -> None:
     if live(run := st.query_params.pop("run", "")):
         command("stop", run)
     st.session_state.preset = None
+
+
+def open_menu(key: str, on_change: Callable[[], None]) -> None:
+    """A button that opens the runs that anybody may see; the chosen one's id is in the session's state under `key`."""
+    with st.popover("Open", icon=":material/folder_open:"):
+        st.selectbox(
+            "Recordings, and runs of the command line",
+            list(shelf := server.shelf()),
+            index=None,
+            format_func=shelf.get,
+            key=key,
+            on_change=on_change,
+            placeholder="Choose a run",
+        )
 
 
 def open_run() -> None:

@@ -148,13 +148,17 @@ def recipe(steer: Callable[[], None]) -> Recipe:
 
 def training_panel(**usual: Any) -> dict[str, Any]:
     """Choose what a recipe has beside its loss. `usual` replaces defaults of the recipe."""
-    declared = knobs(Recipe)
-    default = Recipe(**usual)
-    chosen: dict[str, Any] = {}
+    return data_panel(usual) | network_panel(Recipe(**usual), DIMENSIONS)
 
-    def number(name: str, label: str = "") -> None:
-        chosen[name] = widget(declared[name], getattr(default, name), name, label=label)
 
+def number(default: Any, name: str, label: str = "") -> dict[str, Any]:
+    """The widget of a knob that is a number or a switch, beginning as in `default`; what it says, by name."""
+    return {name: widget(knobs(default)[name], getattr(default, name), name, label=label)}
+
+
+def data_panel(usual: dict[str, Any]) -> dict[str, Any]:
+    """Choose a data set, its classes and how many images of each."""
+    default, chosen = Recipe(**usual), {}
     st.subheader("Data", divider="gray")
     sets = data.catalogue()
     # Options are the names themselves, without titles: what is shown is what the URL carries.
@@ -177,14 +181,18 @@ def training_panel(**usual: Any) -> dict[str, Any]:
             bind="query-params",
         )
     )
-    number("per_class", "Images per class (0: all)")
-    number("imbalance", "Imbalance (first : last class)")
-    number("noise", "Label noise")
+    chosen |= number(default, "per_class", "Images per class (0: all)")
+    chosen |= number(default, "imbalance", "Imbalance (first : last class)")
+    return chosen | number(default, "noise", "Label noise")
 
+
+def network_panel(default: Recipe, dimensions: tuple[int, ...]) -> dict[str, Any]:
+    """Choose the network and how it is trained, beginning as in `default`."""
+    chosen: dict[str, Any] = {}
     st.subheader("Network and training", divider="gray")
     chosen["dim"] = st.segmented_control(
         "Dimensions: 2 is a circle, 3 a sphere",
-        DIMENSIONS,
+        dimensions,
         default=default.dim,
         required=True,
         key="dim",
@@ -196,15 +204,12 @@ def training_panel(**usual: Any) -> dict[str, Any]:
     )
     left, right = st.columns(2)
     with left:
-        number("epochs")
-        number("rate", "Learning rate")
+        chosen |= number(default, "epochs") | number(default, "rate", "Learning rate")
     with right:
-        number("batch", "Batch size")
-        number("seed")
+        chosen |= number(default, "batch", "Batch size") | number(default, "seed")
     with st.expander("More"):
-        number("shift", "Shift of training images")
-        number("probe", "Images shown")
-        number("precision")
+        chosen |= number(default, "shift", "Shift of training images") | number(default, "probe", "Images shown")
+        chosen |= number(default, "precision")
     return chosen
 
 

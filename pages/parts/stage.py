@@ -28,18 +28,25 @@ DIALLED = 31  # margins at which the dial knows the curves; between them it inte
 
 
 def stage(
-    run: str | None, *, loss: Loss | None, preview: bool, on_dial: Callable[[], None], key: str = "playground"
+    run: str | None,
+    *,
+    loss: Loss | None,
+    preview: bool,
+    on_dial: Callable[[], None],
+    key: str = "playground",
+    map: str = "",
 ) -> None:
     """Show a run (or a recording) by its id, with a dial for the margin of `loss` on the picture.
 
     With `preview`, boundaries and zones are drawn as `loss` would have them, not as the run was trained. When the
-    reader lets go of the dial, `on_dial` is called; `dialled(key)` then says what was set.
+    reader lets go of the dial, `on_dial` is called; `dialled(key)` then says what was set. `map` is the projection by
+    which a run of more than three dimensions is drawn.
     """
     drawn = loss is not None and drawable(loss)
     preview = curves(loss) | {"text": in_words(loss)} if drawn and preview else None
     STAGE(
         key=key,
-        data=following(key, run) | {"preview": preview, "dial": dial(loss) if drawn else None},
+        data=following(key, run) | {"preview": preview, "dial": dial(loss) if drawn else None, "map": map},
         on_dial_change=on_dial,
     )
 

@@ -1,0 +1,145 @@
+"""What stands around the stage of faces: whom to train on, with what, and how the result is drawn."""
+
+import streamlit as st
+
+from losslab import projections
+from losslab.catalogue import knobs
+from losslab.data import DataError, data_folder
+from losslab.data import faces as on_disk
+from losslab.data.faces import FaceSubset
+from losslab.training import Recipe, Run, RunError
+
+from . import runs, server, settings
+
+CONSENT = (
+    "Faces are of people. Use sets whose licence and whose people's consent allow what you do: CASIA-WebFace and LFW "
+    "are for research only. Images stay on this server; what a browser sees are thumbnails of the run it opened."
+)
+NONE = (
+    "There are no faces in the data folder `{folder}` yet. Put CASIA-WebFace there as you have it (a folder with "
+    "`train.rec`, a folder for each person, or tar shards), or fetch a small set: "
+    "`python -m losslab data get olivetti`."
+)
+DIMENSIONS = (2, 3, 16, 64, 128, 512)
+USUAL = {"model": "residual", "dim": 64, "epochs": 30, "batch": 32, "rate": 0.005, "probe": 1000}
+
+
+def come_back() -> None:
+    """From another page the link comes without its run: go on with the one that was shown here last."""
+    if "run" not in st.query_params and st.session_state.get("left_faces"):
+        st.query_params["run"] = st.session_state.left_faces
+    st.session_state.left_faces = st.query_params.get("run")
+
+
+def chosen_recipe() -> tuple[Recipe | None, str]:
+    """All choices of the sidebar as a recipe, or None and why they make none."""
+    loss, problem = None, ""
+    try:
+        loss = settings.loss_panel(runs.steer)
+    except ValueError as error:
+        problem = str(error)
+    st.subheader("Faces", divider="gray")
+    faces = subset()
+    chosen = settings.network_panel(Recipe(data="faces", faces=FaceSubset(source="any"), **USUAL), DIMENSIONS)
+    if faces is None or loss is None:
+        return None, problem
+    try:
+        drawn = FaceSubset(**faces, seed=chosen["seed"])
+        return Recipe(loss=loss, data="faces", faces=drawn, **chosen), ""
+    except ValueError as error:
+        return None, str(error)
+
+
+def subset() -> dict | None:
+    """Which people, and how their images are cut; None where there are none."""
+    there = sources()
+    if not there:
+        st.info(NONE.format(folder=data_folder()))
+        return None
+    chosen = {
+        "source": st.selectbox(
+            "Source",
+            list(there),
+            key="source",
+            bind="query-params",
+            help="\n\n".join(f"**{name}**: {kind}" for name, kind in there.items()),
+        )
+    }
+    default = FaceSubset(source="any")
+    left, right = st.columns(2)
+    with left:
+        chosen |= settings.number(default, "identities", "People to train on")
+        chosen |= settings.number(default, "size", "Image side")
+    with right:
+        chosen |= settings.number(default, "held_out", "People held out")
+        chosen |= settings.number(default, "per_identity", "Images each (0: all)")
+    chosen |= settings.number(default, "grey")
+    with st.expander("More about the faces"):
+        for name in knobs(FaceSubset):
+            if name not in (*chosen, "seed"):
+                chosen |= settings.number(default, name)
+    return chosen
+
+
+@st.cache_data(ttl=10, show_spinner=False)
+def sources() -> dict[str, str]:
+    """What there is to train on: name -> kind. Looked for every so often only, for a data folder may be large."""
+    return {name: found.kind for name, found in on_disk.sources().items()}
+
+
+def train(recipe: Recipe) -> None:
+    """Decode the faces, which is shown, then train."""
+    bar = st.progress(0.0, "Reading the faces")
+    try:
+        on_disk.load(
+            recipe.faces,
+            progress=lambda done, total: bar.progress(done / max(total, 1), f"Decoded {done} of {total} faces"),
+        )
+    except DataError as error:
+        runs.complain(error)
+    else:
+        runs.train(recipe)
+    st.rerun()
+
+
+def shown() -> tuple[str, Run | None, str]:
+    """What the link shows: the id, the run of faces and its state; no run where there is none."""
+    id = st.query_params.get("run", "")
+    path = server.find(id) if id else None
+    if path is None:
+        if id:
+            st.info("The run of this link is not on this server (any more). Press **Train** to make it again.")
+        return "", None, ""
+    try:
+        run = Run(path)
+        if run.recipe.faces is None:
+            st.info("The run of this link shows no faces; the Playground shows it.")
+            return "", None, ""
+        return id, run, (server.pool().known(id) or run.status).state
+    except RunError as error:
+        st.warning(str(error))
+        return "", None, ""
+
+
+def projection(run: Run | None) -> str:
+    """How embeddings of more than three dimensions are drawn: the name of a projection, none for fewer."""
+    kinds = projections.catalogue()
+    if run is None or run.recipe.dim <= 3:
+        return ""
+    return st.selectbox(
+        f"{run.recipe.dim} dimensions as",
+        list(kinds),
+        format_func=lambda name: kinds[name].title,
+        key="map",
+        bind="query-params",
+        width=260,
+        help="\n\n".join(f"**{kind.title}**: {kind.card} {kind.says}" for kind in kinds.values()),
+    )
+
+
+def sentence(run: Run, going: bool) -> str:
+    faces = run.recipe.faces
+    what = f"{faces.identities} people of {faces.source}, {faces.held_out} others held out for verification"
+    if going:
+        return f"{what}. Your network is learning; hover a dot for its face."
+    return f"{what}. Hover a dot for its face; click one to see the way it came."
