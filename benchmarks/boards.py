@@ -27,7 +27,7 @@ HOW_KNOB = (
 
 
 def measure(*, quick: bool) -> list[Table]:
-    turns, visits, tables = (4, 1, []) if quick else (40, 5, [])
+    turns, visits, tables = (4, 1, []) if quick else (30, 3, [])
     with tempfile.TemporaryDirectory() as folder, Server("app.py", LOSSLAB_RUNS=folder) as server:
         for way in WAYS:
             flags = " ".join(WAYS[way])

@@ -99,7 +99,7 @@ class Stage {
     this.badge = h("span", { className: "badge" });
     this.knobs = h("span", { className: "knobs" });
     this.finding = h("p", { className: "finding" });
-    this.faith = h("p", { className: "finding", "data-role": "faith", hidden: true });
+    this.faith = h("p", { className: "faith", hidden: true });
     this.spoken = h("p", { className: "spoken", "aria-live": "polite" });
     this.head = h("div", { className: "head" }, this.title, this.badge, this.knobs, this.dial.element);
     this.body = h("div", { className: "body" },
