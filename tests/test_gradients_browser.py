@@ -125,6 +125,20 @@ def test_the_plane_takes_the_balls_place_and_gives_it_back(tab, server):
     assert tab.page.get_by_role("button", name="Add class").is_visible()
 
 
+def test_a_click_on_the_plane_drops_a_sample_there(tab, server):
+    tab.show(server, "surface=plane&drops=")
+    box = tab.page.locator("[data-view=Field] .draglayer .nsewdrag").bounding_box()
+    at = box["x"] + 0.7 * box["width"], box["y"] + 0.3 * box["height"]
+    dropped = lambda: re.search(r"[?&]drops=([^&]*)", tab.search)  # noqa: E731
+    tab.page.mouse.click(*at)
+    until(lambda: (found := dropped()) and found[1].count(",") == 1, 10, "one place in the link")
+    x, y = map(float, dropped()[1].split(","))
+    assert x > 0 and y > 0 and abs(x / y - 1.5) < 0.1  # the picture is half as wide again as high
+    tab.page.wait_for_timeout(400)
+    tab.page.mouse.click(*at)
+    until(lambda: (found := dropped()) is None or "," not in found[1], 10, "it is taken away")
+
+
 def test_what_a_loss_has_not_is_said_in_a_sentence(tab, server):
     tab.show(server)
     tab.set("shown", "added term")

@@ -50,6 +50,14 @@ export class Assume {
     event.stopPropagation();
   }
 
+  /** A sample where the plane was clicked; a click on one that lies there takes it away. */
+  place(x, y, near) {
+    const { drops = [] } = this.board.state.values, here = ([a, b], i) => drops[i].length === 2 && Math.hypot(a - x, b - y) < near;
+    const others = drops.filter((row, i) => !here(row, i));
+    if (others.length === drops.length) others.push([x, y].map((v) => Number(v.toFixed(3))));
+    this.board.change({ drops: others.slice(-MOST) }, { wait: REST });
+  }
+
   /** A new sample as far as may be from those that are there, on the side that is seen. */
   #drop() {
     const { drops = [], surface } = this.board.state.values, front = this.front(), flat = surface !== "sphere";

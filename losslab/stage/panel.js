@@ -35,7 +35,7 @@ export class Panel {
   #wear(ball) {
     if (this.body instanceof Ball === ball) return;
     const before = this.body;
-    [this.body, this.spare] = [this.spare ?? new Plot(), before];
+    [this.body, this.spare] = [this.spare ?? new Plot((...at) => this.assume?.place(...at)), before];
     before.element.replaceWith(this.body.element);
     for (const tool of (ball ? this.body : before).tools) tool.hidden = !ball;
   }

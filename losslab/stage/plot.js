@@ -19,9 +19,19 @@ function plotly() {
 const CONFIG = { displayModeBar: false, responsive: false, scrollZoom: false, doubleClick: "reset" };
 
 export class Plot {
-  constructor() {
+  /** `onplace(x, y, near)`, if given, hears of clicks in the chart's own units; `near` is how far ten pixels reach. */
+  constructor(onplace = null) {
     this.element = h("div", { className: "chart", role: "img" });
+    if (onplace) this.element.addEventListener("click", (event) => this.#placed(event, onplace));
     plotly().catch(() => {});
+  }
+
+  #placed({ clientX, clientY, detail }, onplace) {
+    const { xaxis, yaxis } = this.element._fullLayout ?? {}, box = this.element.getBoundingClientRect();
+    if (!xaxis || detail !== 1) return; // a double click resets the axes
+    const [x, y] = [clientX - box.left - xaxis._offset, clientY - box.top - yaxis._offset];
+    if (x < 0 || y < 0 || x > xaxis._length || y > yaxis._length) return;
+    onplace(xaxis.p2d(x), yaxis.p2d(y), xaxis.p2d(10) - xaxis.p2d(0));
   }
 
   async show({ figure }) {

@@ -75,8 +75,8 @@ class PlaneField(Pushes):
 
     def flows(self, head: Head, reach: float) -> list:
         """Where samples get that follow the push: the dropped ones, and with streamlines those of a ring."""
-        starts, drops = around(torch.arange(SEEDS).double() * (2 * math.pi / SEEDS)) * 0.8 * reach, self.starts()
-        place = torch.cat([starts, drops * self.at_length] if self.draw == "streamlines" else [drops * self.at_length])
+        starts, drops = around(torch.arange(SEEDS).double() * (2 * math.pi / SEEDS)) * 0.8 * reach, self.dropped()
+        place = torch.cat([starts, drops] if self.draw == "streamlines" else [drops])
         if not len(place):
             return []
         lines = flow(head, place, self.labels(place), steps=STEPS, length=reach / 16, normalised=False)
@@ -87,6 +87,14 @@ class PlaneField(Pushes):
         if len(drops):
             marks.append(Points(role="drop", at=lines[0, first:].numpy(), each=np.full(len(drops), self.own)))
         return marks
+
+    def dropped(self) -> Tensor:
+        """Where samples were dropped, [n 2]: rows of two coordinates are places in the plane, rows of three directions
+        (dropped on the circle or the sphere), which stand at the length of an embedding."""
+        found = torch.tensor([row[:2] for row in self.drops], dtype=torch.float64).view(-1, 2)
+        way, size = unit(found, floor=1e-3)
+        placed = torch.tensor([len(row) == 2 for row in self.drops], dtype=torch.bool)
+        return torch.where(placed[:, None], found, way * self.at_length)[placed | (size > 1e-3)]
 
     def standing(self, head: Head) -> list:
         """The prototypes, and the centres that a term keeps."""

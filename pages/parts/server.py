@@ -16,12 +16,19 @@ from starlette.requests import HTTPConnection
 
 from losslab.live.pool import Pool
 from losslab.live.pool import find as find_run
-from losslab.live.routes import STAGE
 from losslab.live.routes import routes as live_routes
+from losslab.render import standalone
 
 ROOT = Path(__file__).parents[2]
 RECORDINGS = ROOT / "recordings"
 VISITOR = "losslab_visitor"
+FIRST_MOUNTED = "stage.js"  # what most pages show
+MOUNTED = {  # and the others, by their links
+    "angles_and_margins": "board.js",
+    "decision_boundaries": "board.js",
+    "gradient_fields": "board.js",
+    "compare": "rack.js",
+}
 GRACE = 150  # seconds a run goes on unwatched; browsers let a hidden tab speak about once a minute
 
 
@@ -73,10 +80,11 @@ class Greet:
     def __init__(self, app):
         self.app = app
         base = st.get_option("server.baseUrlPath").strip("/")
-        scripts = sorted(path.name for path in STAGE.glob("*.js"))
-        self.scripts = ", ".join(
-            f"<{f'/{base}' if base else ''}/losslab/stage/{name}>; rel=modulepreload" for name in scripts
-        )
+        place = f"{f'/{base}' if base else ''}/losslab/stage"
+        self.scripts = {
+            mounted: ", ".join(f"<{place}/{name}>; rel=modulepreload" for name in sorted(standalone.scripts(mounted)))
+            for mounted in {*MOUNTED.values(), FIRST_MOUNTED}
+        }
 
     async def __call__(self, scope, receive, send):
         if scope["type"] != "http":
@@ -87,7 +95,8 @@ class Greet:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 if headers.get("content-type", "").startswith("text/html"):
-                    headers.append("link", self.scripts)
+                    mounted = MOUNTED.get(scope["path"].rstrip("/").rpartition("/")[2], FIRST_MOUNTED)
+                    headers.append("link", self.scripts[mounted])
                     if not known:
                         cookie = f"{VISITOR}={secrets.token_hex(16)}; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"
                         headers.append("set-cookie", cookie)
