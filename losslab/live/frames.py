@@ -7,7 +7,7 @@
     positive, negative  f32 [T] each: the loss's two curves at T angles from 0 to pi, of embeddings of median length;
                         positive is [c T] with flag 4, a curve for each class. With flag 8, T is 0: the loss's zones
                         depend on more than one angle, see gaps.py. With flag 16 neither they nor zones mean anything
-                        in the picture: it is a map of more dimensions
+                        in the picture: it is a map of more dimensions, or, where d > 3, what a browser projects itself
     position            i16 [n d]: unit embeddings x 32767
     norm                u16 [n]: length of the embedding / norm_max x 65535
     gap                 i16 [n]: x 8192, clipped to +-4
@@ -38,10 +38,12 @@ WEIGHS_LENGTH, KNOBS_CHANGED, PER_CLASS, NO_CURVES, A_MAP = 1, 2, 4, 8, 16
 CLEARS, INSIDE, WRONG = 0, 1, 2
 
 
-def encode(run: Run, index: int, place: Place | None = None) -> bytes:
-    """Snapshot `index` of `run` as one frame, IndexError when it does not exist yet; with `place` where that says."""
+def encode(run: Run, index: int, place: Place | None = None, entire: bool = False) -> bytes:
+    """Snapshot `index` of `run` as one frame, IndexError when it does not exist yet; with `place` where that says.
+    With `entire` all d dimensions are there with flag 16, for a browser that projects them."""
     snapshot = run[index]
     n, dim = snapshot.embedding.shape
+    a_map = entire or place is not None
     if place is None and dim > 255:
         raise ValueError(f"A frame holds at most 255 dimensions; this run has {dim}. Show it on a sphere map.")
     head = head_at(run.recipe, snapshot)
@@ -54,7 +56,7 @@ def encode(run: Run, index: int, place: Place | None = None) -> bytes:
     norm = np.minimum(norm, FLOAT32.max)
     positive, negative = _curves(head, float(np.median(norm)) if len(norm) else 1.0)
     flags = WEIGHS_LENGTH * head.loss.weighs_length | KNOBS_CHANGED * changed
-    flags |= PER_CLASS * (positive.ndim == 2) | NO_CURVES * (not len(negative)) | A_MAP * (place is not None)
+    flags |= PER_CLASS * (positive.ndim == 2) | NO_CURVES * (not len(negative)) | A_MAP * a_map
     state = np.where(snapshot.gap > 0, CLEARS, INSIDE)
     state[~snapshot.correct] = WRONG
 
@@ -92,7 +94,7 @@ def encode(run: Run, index: int, place: Place | None = None) -> bytes:
         whole(snapshot.loss * 256, "<u2"),
         state.astype("u1"),
     ]
-    if place is not None:
+    if a_map:
         arrays += _true_angles(true_direction, snapshot.prototypes, run.probe.labels, head.loss.subcentres)
     return b"".join([header, text, *(_padded(array.tobytes()) for array in arrays)])
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from losslab import data, losses, projections
 from losslab.head import Head
+from losslab.projections.tour import Tour
 from losslab.training import Run, restore
 
 from . import frames, gaps
@@ -168,11 +169,27 @@ class MappedBook(Book):
         return frames.encode(run, index, self._map.placed[index])
 
     def facts(self) -> dict:
-        kind = projections.catalogue()[self._map.name]
-        return super().facts() | {
-            "dim": kind.dim,
-            "map": {"of": self._run.recipe.dim, "title": kind.title, "says": kind.says},
-        }
+        return super().facts() | of_a_map(projections.read(self._map.name), self._run)
+
+
+class TouredBook(Book):
+    """A run of more than three dimensions as it is: the browser projects it, turned by whoever looks."""
+
+    def frame(self, index: int) -> bytes:
+        return self._encoded(self._encode, index)
+
+    def _encode(self, run: Run, index: int) -> bytes:
+        return frames.encode(run, index, entire=True)
+
+    def facts(self) -> dict:
+        return super().facts() | of_a_map(Tour(), self._run)
+
+
+def of_a_map(projection: projections.Projection, run: Run) -> dict:
+    return {
+        "dim": projection.dim,
+        "map": {"of": run.recipe.dim, "title": projection.title, "says": projection.says},
+    }
 
 
 class Shelf:
@@ -201,9 +218,13 @@ class Shelf:
         return None
 
     def _opened(self, path: Path, recording: bool, map: str) -> Book:
-        if map in projections.catalogue():
-            return MappedBook(path, recording, self._cache, self._maps.get(path, map))
-        return Book(path, recording, self._cache)
+        try:
+            projection = projections.read(map)
+        except ValueError:
+            return Book(path, recording, self._cache)
+        if isinstance(projection, Tour):
+            return TouredBook(path, recording, self._cache)
+        return MappedBook(path, recording, self._cache, self._maps.get(path, map))
 
 
 def sprite_sheet(images) -> bytes:
