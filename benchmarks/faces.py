@@ -1,6 +1,8 @@
-"""How many faces can be read at random in a second? From RecordIO, shards and folders."""
+"""How many faces can be read at random in a second, and how soon do they move once *Train* is pressed?"""
 
 import io
+import os
+import shutil
 import tempfile
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from PIL import Image
 from losslab.data.faces import sources
 from losslab.data.faces.convert import WRITERS
 
+from .browser import Server, chromium, tab, until
 from .report import Row, Table
 
 PEOPLE, EACH, SIDE = 200, 20, 112
@@ -22,6 +25,12 @@ HOW = (
 FOLDER = "the same images in a folder per identity, opened one by one with Pillow"
 MXNET = "the same train.rec through MXNet's own MXIndexedRecordIO and image.imdecode"
 UNIT = {"unit": "images/s", "more": True}
+ORL = Path(os.environ.get("LOSSLAB_TEST_DATA", "../shared/data")) / "orl_faces" / "images"
+WAY = "software compositing"
+PRESSED = (
+    "28 people of the ORL faces, 48 x 48 grey, 64 dimensions on a sphere map, 30 epochs. The server and its workers are "
+    "warm; each time another seed, so other people to decode. `--disable-gpu`."
+)
 
 
 def measure(*, quick: bool) -> list[Table]:
@@ -44,7 +53,33 @@ def measure(*, quick: bool) -> list[Table]:
             found = rates({"ours": opened["recordio"].image, "peer": mxnet}, order, tries)
             row = Row("recordio", found["ours"], found["peer"], **UNIT)
             tables.append(Table("Faces read at random, beside MXNet", HOW.format(peer=MXNET, **told), [row]))
-    return tables
+    return [*tables, pressed(2 if quick else 4)] if ORL.is_dir() else tables
+
+
+def pressed(tries: int) -> Table:
+    """From *Train* to the first picture, and to the end of the training; the first try does not count."""
+    first, whole = [], []
+    with tempfile.TemporaryDirectory() as data, tempfile.TemporaryDirectory() as runs, chromium(WAY) as browser:
+        shutil.copytree(ORL, Path(data) / "orl")
+        with Server("app.py", LOSSLAB_DATA=data, LOSSLAB_RUNS=runs) as server:
+            for seed in range(tries):
+                choices = f"source=orl&identities=28&held_out=12&size=48&grey=true&seed={seed}"
+                with tab(browser, f"{server.url}/faces?{choices}") as page:
+                    button = page.get_by_role("button", name="Train", exact=True)
+                    button.wait_for()
+                    time.sleep(3)
+                    begun = time.perf_counter()
+                    button.click()
+                    page.wait_for_selector("[data-points]:not([data-points='0'])", state="attached")
+                    first.append(time.perf_counter() - begun)
+                    until(
+                        lambda page=page: page.get_attribute("[data-testid=stage]", "data-state") == "done",
+                        300,
+                        "the end",
+                    )
+                    whole.append(time.perf_counter() - begun)
+    rows = [Row("to the first picture", first[1:]), Row("to the last snapshot placed", whole[1:], target=60)]
+    return Table("Faces, from Train", PRESSED, rows)
 
 
 def face(person: int, take: int) -> bytes:

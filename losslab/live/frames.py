@@ -44,6 +44,8 @@ def encode(run: Run, index: int, place: Place | None = None, entire: bool = Fals
     snapshot = run[index]
     n, dim = snapshot.embedding.shape
     a_map = entire or place is not None
+    if entire and dim <= 3:
+        raise ValueError(f"This run has {dim} dimensions, which are drawn as they are: show it without a map.")
     if place is None and dim > 255:
         raise ValueError(f"A frame holds at most 255 dimensions; this run has {dim}. Show it on a sphere map.")
     head = head_at(run.recipe, snapshot)

@@ -23,8 +23,9 @@ def catalogue() -> dict[str, type[Projection]]:
 
 
 def read(text: str) -> Projection:
-    """The projection that a link names: "SphereMap", or of three chosen prototypes "ThreePrototypes:0,4,7". What follows
-    the colon counts only where it is three different whole numbers. ValueError where there is none of that name."""
+    """The projection that a link names: "SphereMap", or with three chosen prototypes "ThreePrototypes:0,4,7". What
+    follows the colon counts only where it is three different whole numbers. ValueError where there is none of that name.
+    """
     name, _, rest = text.partition(":")
     if name not in catalogue():
         raise ValueError(f"There is no projection {name!r}; choose one of {', '.join(catalogue())}.")

@@ -20,6 +20,7 @@ from .graph import NEIGHBOURS, fuzzy, middle
 FIRST, NEXT = 200, 20  # epochs of the first picture, and of each that follows
 RATE = 0.1  # of those that follow; the first takes the library's own
 WINDOW, TOGETHER, FINISHED = 2, 0.1, 100  # pictures that hold each other, how strongly, and for how many epochs
+MOST = 400  # snapshots that are laid out together
 EXTENT = 5.0  # half the picture's width: where the library would spread a thousand samples
 
 Progress = Callable[[int, int], None]
@@ -84,6 +85,34 @@ class UmapSphere(Umap):
             at = at @ rotation(at, self._last)
         self._last = at
         return whole(at, directions(middle(fuzzy(prototypes @ samples.T), at)))
+
+
+class UmapAligned(Projection):
+    """Of a run that has ended: `place_all` instead of `place`. `progress` and `cancel` as in `Umap`."""
+
+    title = "UMAP, aligned (finished runs)"
+    card = (
+        "All snapshots of a finished run laid out together, so that they hold each other still (AlignedUMAP): the "
+        "first picture comes after about a second for each snapshot."
+    )
+    says = UmapPlane.says
+    dim = PLANE
+
+    def __init__(self, seed: int = 0, progress: Progress | None = None, cancel: threading.Event | None = None) -> None:
+        super().__init__(seed)
+        self.progress, self.cancel = progress, cancel
+
+    def place_all(self, snapshots: Sequence[tuple[np.ndarray, np.ndarray]]) -> list[Placed]:
+        """The picture of each, see `aligned`. ValueError also for more than MOST snapshots."""
+        if len(snapshots) > MOST:
+            raise ValueError(
+                f"At most {MOST} snapshots are laid out together, and this run has {len(snapshots)}: choose UMAP, "
+                "plane, whose pictures follow one another."
+            )
+        return aligned(snapshots, self.seed, self.progress, self.cancel)
+
+    def _place(self, samples: np.ndarray, prototypes: np.ndarray) -> Placed:
+        raise ValueError("An aligned picture is one of all snapshots, which are laid out together: use place_all.")
 
 
 def aligned(

@@ -14,6 +14,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.requests import HTTPConnection
 
+from losslab.live import projector
 from losslab.live.pool import Pool
 from losslab.live.pool import find as find_run
 from losslab.live.routes import routes as live_routes
@@ -59,6 +60,7 @@ async def lifespan(app):
     try:
         yield
     finally:
+        await to_thread.run_sync(projector.close)
         await to_thread.run_sync(pool().close)
 
 
