@@ -28,7 +28,7 @@ UNIT = {"unit": "images/s", "more": True}
 ORL = Path(os.environ.get("LOSSLAB_TEST_DATA", "../shared/data")) / "orl_faces" / "images"
 WAY = "software compositing"
 PRESSED = (
-    "28 people of the ORL faces, 48 x 48 grey, 64 dimensions on a sphere map, 30 epochs. The server and its workers are "
+    "28 people of the ORL faces, 48 x 48 grey, 64 dimensions on a sphere map, 30 epochs. Server and workers are "
     "warm; each time another seed, so other people to decode. `--disable-gpu`."
 )
 

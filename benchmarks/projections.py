@@ -51,6 +51,8 @@ def measure(*, quick: bool) -> list[Table]:
 def tables(moments: Sequence[Moment], still: Sequence[np.ndarray]) -> list[tuple[str, list[Row]]]:
     found = []
     for name, kind in projections.catalogue().items():
+        if issubclass(kind, umap.UmapAligned):
+            continue  # measured beside the plane's, whose pictures are its peer
         try:
             if name.startswith("Umap"):
                 umap.warm_up()

@@ -2,13 +2,15 @@
 
 import streamlit as st
 
+from losslab.live import projector
 from losslab.live.pool import LIVE
 from pages.parts import faces, runs, server, settings, verified
 from pages.parts.stage import stage
 
-problems = settings.open_link()
+problems = settings.open_link(faces.DIMENSIONS)
 settings.arrive("faces")
 faces.come_back()
+projector.warm()
 
 st.subheader("Can a network that knows some people tell others apart?", anchor=False)
 words = st.empty()

@@ -65,7 +65,7 @@ SEES = {  # what each room may import of the others
 ONLY_IN = {
     "streamlit": (),
     "plotly": ("render",),
-    "matplotlib": (),
+    "matplotlib": ("render",),
     "starlette": ("live",),
     "PIL": ("live", "data"),
     "sklearn": ("data",),

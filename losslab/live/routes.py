@@ -245,8 +245,8 @@ class Watching:
         said = known or Status(now.state, now.reason)
         if now.problem:
             said = Status("failed", now.problem)
-        elif now.behind and said.state not in LIVE:  # over, but not all of it is drawn
-            said = Status("running")
+        elif now.behind and (said.state not in LIVE or now.reason):  # not all of it is drawn
+            said = Status("running", now.reason)
         return {"state": said.state, "reason": said.reason, "snapshots": now.snapshots, "queue": said.queue}
 
 

@@ -15,6 +15,7 @@ from torch import nn
 
 from losslab import data, losses, projections
 from losslab.head import Head
+from losslab.projections.three import ThreePrototypes
 from losslab.projections.tour import Tour
 from losslab.training import Run, restore
 
@@ -23,6 +24,7 @@ from .pool import find
 from .projector import Map, Maps
 
 COLUMNS = 50  # pictures in a row of the sprite sheet
+THUMB = 64  # pixels of their longer side, at most: a browser holds the sheet unpacked
 BOOKS = 64  # runs kept open
 FRAMES = 64 * 2**20  # bytes of frames kept for all of them
 
@@ -120,7 +122,7 @@ class Book:
         """What does not change while the run goes on, as JSON values."""
         with self._lock:
             recipe, probe = self._run.recipe, self._run.probe
-            height, width = probe.images.shape[1:3]
+            height, width = thumb(probe.images)
             noisy = (probe.truth != probe.labels).any()
             titles = [losses.title(each) for each in (recipe.loss, *(loss for _, loss in recipe.later))]
             loss = ", then ".join(title for title, _ in itertools.groupby(titles))
@@ -135,7 +137,7 @@ class Book:
                 "truth": probe.truth.tolist() if noisy else None,
                 "split": probe.split.tolist(),
                 "loss": loss,
-                "digits": (height, width) == (28, 28)
+                "digits": probe.images.shape[1:3] == (28, 28)
                 and recipe.faces is None
                 and "".join(data.catalogue()[recipe.data].names) == "0123456789",
                 "sprite": {"columns": COLUMNS, "width": width, "height": height},
@@ -160,7 +162,9 @@ class MappedBook(Book):
         now, placed = super().look(), self._map
         placed.ask(now.snapshots)
         count = len(placed.placed)
-        return now._replace(snapshots=count, behind=count < now.snapshots, problem=placed.problem)
+        behind = count < now.snapshots
+        reason = placed.doing if behind else now.reason
+        return now._replace(snapshots=count, behind=behind, reason=reason, problem=placed.problem)
 
     def frame(self, index: int) -> bytes:
         return self._encoded(self._encode, index)
@@ -186,10 +190,10 @@ class TouredBook(Book):
 
 
 def of_a_map(projection: projections.Projection, run: Run) -> dict:
-    return {
-        "dim": projection.dim,
-        "map": {"of": run.recipe.dim, "title": projection.title, "says": projection.says},
-    }
+    said = {"of": run.recipe.dim, "title": projection.title, "says": projection.says}
+    if isinstance(projection, ThreePrototypes):
+        said["chosen"] = [row // run.recipe.loss.subcentres for row in projection.chosen]  # classes
+    return {"dim": projection.dim, "map": said}
 
 
 class Shelf:
@@ -229,10 +233,17 @@ class Shelf:
 
 def sprite_sheet(images) -> bytes:
     """u8 [n h w] or [n h w 3] as one PNG with COLUMNS images in a row."""
-    n, height, width = images.shape[:3]
+    n, (height, width) = len(images), thumb(images)
     sheet = Image.new("RGB" if images.ndim == 4 else "L", (COLUMNS * width, -(-n // COLUMNS) * height))
     for i, image in enumerate(images):
-        sheet.paste(Image.fromarray(image), (i % COLUMNS * width, i // COLUMNS * height))
+        small = Image.fromarray(image).resize((width, height), Image.Resampling.BOX)
+        sheet.paste(small, (i % COLUMNS * width, i // COLUMNS * height))
     png = io.BytesIO()
     sheet.save(png, "PNG")
     return png.getvalue()
+
+
+def thumb(images) -> tuple[int, int]:
+    """Height and width of the images [n h w] or [n h w 3] as they are on the sheet."""
+    sides = images.shape[1:3]
+    return tuple(max(1, round(side * min(1, THUMB / max(sides)))) for side in sides)

@@ -12,7 +12,7 @@ from .three import ThreePrototypes
 __all__ = ["DEFAULT", "Placed", "Projection", "catalogue", "read"]
 
 DEFAULT = "SphereMap"
-CHOSEN = re.compile("[0-9]{1,6}(,[0-9]{1,6}){2}")
+THREE = re.compile("[0-9]{1,6}(,[0-9]{1,6}){2}")
 
 
 @cache
@@ -24,12 +24,12 @@ def catalogue() -> dict[str, type[Projection]]:
 
 def read(text: str) -> Projection:
     """The projection that a link names: "SphereMap", or with three chosen prototypes "ThreePrototypes:0,4,7". What
-    follows the colon counts only where it is three different whole numbers. ValueError where there is none of that name.
+    follows the colon counts only where it is three different whole numbers. ValueError where none has that name.
     """
     name, _, rest = text.partition(":")
     if name not in catalogue():
         raise ValueError(f"There is no projection {name!r}; choose one of {', '.join(catalogue())}.")
-    if catalogue()[name] is ThreePrototypes and CHOSEN.fullmatch(rest):
+    if catalogue()[name] is ThreePrototypes and THREE.fullmatch(rest):
         chosen = tuple(map(int, rest.split(",")))
         if len(set(chosen)) == 3:
             return ThreePrototypes(chosen=chosen)

@@ -19,7 +19,10 @@ class Tour(Projection):
     title = "Tour"
     card = "A straight look at three of the d dimensions, that can be turned by hand or wanders through all of them."
     linear = True
-    says = "Straight stays straight and nothing is bent, but far samples may fall together: turn it to tell them apart."
+    says = (
+        "Straight stays straight and nothing is bent, but far samples may fall together: drag a prototype into view "
+        "or press Wander to tell them apart."
+    )
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__(seed)

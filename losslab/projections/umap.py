@@ -92,8 +92,8 @@ class UmapAligned(Projection):
 
     title = "UMAP, aligned (finished runs)"
     card = (
-        "All snapshots of a finished run laid out together, so that they hold each other still (AlignedUMAP): the "
-        "first picture comes after about a second for each snapshot."
+        "All snapshots of a finished run laid out together, so that they hold each other still (AlignedUMAP). The "
+        "first picture comes after one to several seconds for each snapshot, by the number of samples."
     )
     says = UmapPlane.says
     dim = PLANE
@@ -143,10 +143,11 @@ def aligned(
         with watched(progress, cancel, FINISHED, [1] * len(rows) + [len(rows)]), warnings.catch_warnings():
             warnings.filterwarnings("ignore", "n_jobs value", UserWarning)  # which it sets itself
             made.fit([samples.astype(np.float32) for samples, _ in rows], relations=[same] * (len(rows) - 1))
-    pictures = [np.asarray(each, dtype=np.float64) for each in made.embeddings_]
-    middle_of_all = np.concatenate(pictures).mean(0)
-    scale = EXTENT / (np.abs(np.concatenate(pictures) - middle_of_all).max() or 1)
-    return [planar(*pair, (at - middle_of_all) * scale) for pair, at in zip(rows, pictures, strict=True)]
+    pictures = [centred(np.asarray(each, dtype=np.float64)) for each in made.embeddings_]
+    # The library fits each to the one before as it begins, which makes them smaller and smaller: sizes say nothing.
+    pictures = [at / (np.linalg.norm(at) or 1) for at in pictures]
+    scale = EXTENT / (max(np.abs(at).max() for at in pictures) or 1)
+    return [planar(*pair, at * scale) for pair, at in zip(rows, pictures, strict=True)]
 
 
 # -- in the plane ----------------------------------------------------------------------------------------
@@ -159,10 +160,12 @@ def centred(at: np.ndarray) -> np.ndarray:
 
 
 def fitted_to(at: np.ndarray, goal: np.ndarray) -> np.ndarray:
-    """Places [n 2] moved, turned and sized to lie nearest to `goal` [n 2]: the library chooses a size of its own."""
+    """Places [n 2] moved and turned to lie nearest to `goal` [n 2], and made as large: the library chooses a size of
+    its own. The size that lies nearest would be smaller, the more so the less the two agree, and all would shrink.
+    """
     apart, wanted = at - at.mean(0), goal - goal.mean(0)
     turned = apart @ rotation(apart, wanted)
-    return goal.mean(0) + turned * ((turned * wanted).sum() / ((turned * turned).sum() or 1))
+    return goal.mean(0) + turned * (np.linalg.norm(wanted) / (np.linalg.norm(turned) or 1))
 
 
 def planar(samples: np.ndarray, prototypes: np.ndarray, at: np.ndarray) -> Placed:

@@ -260,18 +260,8 @@ export class Ball {
       const { x: cx, y: cy, r } = this.flat.main, [a, b] = [x - cx, cy - y], size = Math.hypot(a, b);
       return size < r * 0.1 ? null : [a / size, b / size, 0];
     }
-    const M = this.camera.matrix, disc = this.globe.disc(x, y);
-    let [a, b] = [(x - disc.x) / disc.r, (disc.y - y) / disc.r];
-    let square = a * a + b * b, z;
-    const map = this.globe.maps?.find((one) => Math.hypot(x - one.x, y - one.y) < one.r);
-    if (map) {
-      const s = Math.sqrt(Math.max(0, 2 - square)), front = map === this.globe.maps[0];
-      [a, b, z] = [front ? a * s : -a * s, b * s, (front ? 1 : -1) * (1 - square)];
-    } else {
-      if (square > 1) { if (this.held === null && !this.ghost) return null; const s = 0.999 / Math.sqrt(square); [a, b] = [a * s, b * s]; square = a * a + b * b; }
-      z = Math.sqrt(Math.max(0, 1 - square));
-    }
-    return [0, 1, 2].map((d) => M[d] * a + M[3 + d] * b + M[6 + d] * z);
+    const disc = this.globe.disc(x, y), beside = Math.hypot(x - disc.x, y - disc.y) > disc.r;
+    return beside && this.held === null && !this.ghost ? null : this.globe.direction(x, y, this.camera.matrix, disc);
   }
 
   #row(k) { return [...this.prototype.subarray(k * this.each * 3, k * this.each * 3 + 3)]; }

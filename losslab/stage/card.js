@@ -48,7 +48,7 @@ export class Card {
       [rival < 0 ? "nearest other" : `nearest other: ${names[rival]}`, `${other.toFixed(1)}°`],
       ["gap", (frame.gap[i] / 8192).toFixed(3)],
       ["loss", frame.loss[i] === 65535 ? "≥ 256" : (frame.loss[i] / 256).toFixed(frame.loss[i] < 2560 ? 3 : 1)],
-      ["length", Number(((frame.norm[i] / 65535) * frame.normMax).toPrecision(3)).toString()],
+      ...(frame.map && frame.dim === 2 ? [] : [["length", Number(((frame.norm[i] / 65535) * frame.normMax).toPrecision(3)).toString()]]), // there it is a place
     ]);
     this.element.hidden = false;
   }

@@ -1,5 +1,6 @@
 // Two dimensions: the circle (samples at their angle, stacked outward where they crowd) and the plane (raw embeddings
-// with their lengths, where plain softmax grows its petals).
+// with their lengths, where plain softmax grows its petals). A map of more dimensions is a plane of places alone: no
+// lengths, no rays, and prototypes among the samples.
 
 import { css, mix } from "./ink.js";
 import { badge, dotRadius, label, nearestPrototype, prototypes, ring, Spots, star, trail } from "./marks.js";
@@ -33,18 +34,18 @@ export class Flat {
   }
 
   draw(ctx, { width, height, dpr }, scene, camera, dots) {
-    const plane = scene.show.plane;
+    const plane = scene.show.plane, map = Boolean(scene.frame?.map), lengths = plane && !map;
     this.layout(width, height, camera, plane);
     this.spots.begin(scene.n);
     // in the plane lines run to the edge of the picture, on the circle to the circle
     this.reach = plane ? Math.hypot(width, height) + Math.hypot(...camera.pan) : this.main.r;
     this.place = plane ? this.#planePlaces(scene) : this.#circlePlaces(scene);
-    if (plane) this.#lengths(ctx, scene, false);
+    if (lengths) this.#lengths(ctx, scene, false);
     this.#zones(ctx, scene, plane);
-    if (!plane) this.#circle(ctx, scene);
+    if (!plane && scene.frame) this.#circle(ctx, scene); // before the first frame it may still become a map
     this.#dots(ctx, scene, dots.near, dpr, width, height);
-    this.#prototypes(ctx, scene, plane);
-    if (plane) this.#lengths(ctx, scene, true);
+    this.#prototypes(ctx, scene, plane, map);
+    if (lengths) this.#lengths(ctx, scene, true);
     this.#marks(ctx, scene);
     if (scene.drawn) this.#drawn(ctx, scene, plane);
   }
@@ -154,10 +155,15 @@ export class Flat {
     dots.lay(ctx);
   }
 
-  #prototypes(ctx, scene, plane) {
-    const { x, y, r, half } = this.main, { prototype } = scene.motion, out = plane ? half * 0.965 : r * 0.76;
+  #prototypes(ctx, scene, plane, map) {
+    const { x, y, r, half } = this.main, { prototype, length } = scene.motion, out = plane ? half * 0.965 : r * 0.76;
     for (const { p, k, name, bare, radius } of prototypes(scene)) {
-      const angle = Math.atan2(prototype[p * 3 + 1], prototype[p * 3]), dim = scene.hidden.has(k) ? 0.35 : 1;
+      const [a, b] = prototype.subarray(p * 3, p * 3 + 2), angle = Math.atan2(b, a), dim = scene.hidden.has(k) ? 0.35 : 1;
+      if (map) {
+        const [px, py] = this.place(a, b, length[p], 0);
+        this.#badge(ctx, scene, { x: px, y: py, radius, k }, name, bare, dim);
+        continue;
+      }
       ctx.globalAlpha = dim;
       ctx.beginPath();
       this.#ray(ctx, angle, 0, out);
@@ -167,10 +173,13 @@ export class Flat {
         ctx.stroke();
       }
       ctx.globalAlpha = 1;
-      const at = { x: x + out * Math.cos(angle), y: y - out * Math.sin(angle), radius, k };
-      badge(ctx, at.x, at.y, name, scene.inks[k], scene.theme, { radius, bare, alpha: dim, ring: scene.marks.prototype === k });
-      this.spots.badges.push(at);
+      this.#badge(ctx, scene, { x: x + out * Math.cos(angle), y: y - out * Math.sin(angle), radius, k }, name, bare, dim);
     }
+  }
+
+  #badge(ctx, { inks, theme, marks }, at, name, bare, alpha) {
+    badge(ctx, at.x, at.y, name, inks[at.k], theme, { radius: at.radius, bare, alpha, ring: marks.prototype === at.k });
+    this.spots.badges.push(at);
   }
 
   #marks(ctx, scene) {

@@ -6,7 +6,8 @@ const text = new TextDecoder();
 /** Decodes one frame (an ArrayBuffer): n samples, c classes of `each` prototypes. Prototype directions come out as unit
  *  vectors [c*each 3], z = 0 on the circle. `positive` is one curve or, class after class, c of them; both curves are
  *  empty where no curve tells a place's worth. Of a `map` also the true cosines of each sample: `own`, `other`, and
- *  whose the other is. */
+ *  whose the other is. One of more than three dimensions comes with all of them as `entire`: position [n d], and the unit
+ *  prototypes [c*each d]; see tour.js. */
 export function decode(buffer) {
   const head = new DataView(buffer, 0, 32);
   if (head.getUint32(0, true) !== MAGIC) throw new Error("not a frame");
@@ -29,13 +30,13 @@ export function decode(buffer) {
     loss: take(Uint16Array, n), state: take(Uint8Array, n),
     prototype: new Float32Array(rows * 3), length: new Float32Array(rows), map: (flags & 16) === 16,
   };
+  for (let p = 0; p < rows; p++) frame.length[p] = Math.hypot(...raw.subarray(p * dim, (p + 1) * dim));
   if (frame.map) Object.assign(frame, { own: take(Int16Array, n), other: take(Int16Array, n), rival: take(Uint16Array, n) });
-  for (let p = 0; p < rows; p++) {
-    let square = 0;
-    for (let d = 0; d < dim; d++) square += raw[p * dim + d] ** 2;
-    frame.length[p] = Math.sqrt(square);
-    for (let d = 0; d < dim; d++) frame.prototype[p * 3 + d] = raw[p * dim + d] / (frame.length[p] || 1);
-  }
+  const unit = raw.map((value, at) => value / (frame.length[Math.floor(at / dim)] || 1));
+  if (dim > 3) { // in all its dimensions: a tour gives it places on the sphere
+    frame.entire = { position: frame.position, prototype: unit, n, d: dim, rows };
+    frame.dim = 3;
+  } else for (let p = 0; p < rows; p++) frame.prototype.set(unit.subarray(p * dim, (p + 1) * dim), p * 3);
   frame.lossMax = frame.loss.reduce((most, value) => (value > most ? value : most), 0) / 256;
   return frame;
 }
@@ -74,7 +75,7 @@ function slerp(ax, ay, az, bx, by, bz, t, out, o) {
 }
 
 /** Where everything is at a fraction t between two snapshots: direction [n 3], norm [n], prototype [c*each 3],
- *  length [c*each]. */
+ *  length [c*each]; of a tour also depth [n], how much of each direction is seen, else null. */
 export function between(a, b, t, out) {
   const { n, dim } = a, rows = a.length.length;
   if (out?.norm?.length !== n || out.length.length !== rows)
@@ -87,6 +88,8 @@ export function between(a, b, t, out) {
     else { d[o] = x; d[o + 1] = y; d[o + 2] = z; }
     out.norm[i] = a.norm[i] * s0 * (1 - t) + b.norm[i] * s1 * t;
   }
+  const [near, far] = [a.depth, b.depth];
+  out.depth = near ? near.map((depth, i) => depth * (1 - t) + far[i] * t) : null;
   const [f, g] = [a.prototype, b.length.length === rows ? b.prototype : a.prototype]; // a later loss may have more of them
   for (let k = 0, o = 0; k < rows; k++, o += 3) {
     slerp(f[o], f[o + 1], f[o + 2], g[o], g[o + 1], g[o + 2], t, out.prototype, o);

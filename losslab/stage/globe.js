@@ -4,6 +4,7 @@ import { css, mix } from "./ink.js";
 import { badge, dotRadius, label, nearestPrototype, prototypes, ring, Spots, star, trail } from "./marks.js";
 
 const SHADES = 8; // steps of the slight darkening towards the limb
+const TIERS = [0.55, 0.72, 0.87, 1]; // sizes of a dot of whose direction a part is seen: less than a quarter of it, a half, ...
 const [SOFT, SOFTER] = [2, 3]; // the area fill is drawn at a half, in motion at a third: its edge lies under the outline
 
 function circleOfLatitude(latitude) {
@@ -53,7 +54,16 @@ export class Globe {
   /** The disc under a place on the canvas, for turning it: the sphere, or a map (the far one is seen from behind). */
   disc(x, y) {
     const at = this.maps?.findIndex((map) => Math.hypot(x - map.x, y - map.y) < map.r) ?? -1;
-    return at < 0 ? { ...this.main, flip: 1 } : { ...this.maps[at], flip: at === 1 ? -1 : 1 };
+    return at < 0 ? { ...this.main, flip: 1 } : { ...this.maps[at], flip: at === 1 ? -1 : 1, equalArea: true };
+  }
+
+  /** The direction under a place on the canvas, of a disc; beyond the sphere that of its limb. `M`: the camera's matrix. */
+  direction(x, y, M, disc = this.disc(x, y)) {
+    const { flip } = disc;
+    let [a, b] = [(flip * (x - disc.x)) / disc.r, (disc.y - y) / disc.r], z;
+    const square = a * a + b * b, s = disc.equalArea ? Math.sqrt(Math.max(0, 2 - square)) : square > 1 ? 0.999 / Math.sqrt(square) : 1;
+    [a, b, z] = [a * s, b * s, disc.equalArea ? flip * (1 - square) : Math.sqrt(Math.max(0, 1 - square * s * s))];
+    return [0, 1, 2].map((d) => M[d] * a + M[3 + d] * b + M[6 + d] * z);
   }
 
   draw(ctx, { width, height, dpr }, scene, camera, dots) {
@@ -200,34 +210,44 @@ export class Globe {
     return { radius, rim: radius >= 2.2 * dpr ? 0.85 * dpr : 0.4 * dpr, edge: (rgb) => mix(rgb, scene.theme.text, 0.45) };
   }
 
+  /** The tier of sample i. */
+  #tiers({ motion: { depth } }) {
+    const last = TIERS.length - 1;
+    return depth ? (i) => Math.min(last, (depth[i] * TIERS.length) | 0) : () => last;
+  }
+
   #farDots(ctx, scene, dots, dpr, width, height) {
     const { theme, style, styles, n } = scene, { x, y, side } = this.spots, { x: cx, y: cy, r } = this.main;
     const { radius, rim, edge } = this.#sizes(scene, dpr), [left, top] = [cx - r - 4, cy - r - 4].map((v) => Math.max(0, Math.floor(v * dpr)));
     const [right, bottom] = [Math.min(width, cx + r + 4) * dpr, Math.min(height, cy + r + 4) * dpr];
     dots.begin(Math.ceil(right - left), Math.ceil(bottom - top)); // only where the sphere is
-    const faint = styles.map(({ shape, rgb, size = 1 }) => dots.stamp(shape, rgb, edge(rgb), radius * 0.7 * size, rim));
-    for (let i = 0; i < n; i++) if (side[i] === 1) dots.put(x[i] * dpr - left, y[i] * dpr - top, faint[style[i]]);
+    const tier = this.#tiers(scene);
+    const faint = styles.map(({ shape, rgb, size = 1 }) => TIERS.map((part) => dots.stamp(shape, rgb, edge(rgb), radius * 0.7 * size * part, rim)));
+    for (let i = 0; i < n; i++) if (side[i] === 1) dots.put(x[i] * dpr - left, y[i] * dpr - top, faint[style[i]][tier(i)]);
     dots.lay(ctx, theme.dark ? 0.26 : 0.2, left, top);
   }
 
   #nearDots(ctx, scene, dots, dpr, width, height) {
     const { theme, style, styles, order, n } = scene, { x, y, side } = this.spots, { radius, rim, edge } = this.#sizes(scene, dpr);
     dots.begin(Math.round(width * dpr), Math.round(height * dpr));
-    const shaded = styles.map(({ shape, rgb, size = 1 }) => Array.from({ length: SHADES }, (_, level) => {
-      const ink = mix(theme.background, rgb, 0.62 + 0.38 * ((level + 0.5) / SHADES));
-      return dots.stamp(shape, ink, edge(ink), radius * size, rim);
-    }));
+    const tier = this.#tiers(scene), stamps = [];
+    const shaded = (i, level) => {
+      const at = (style[i] * SHADES + level) * TIERS.length + tier(i);
+      if (stamps[at]) return stamps[at];
+      const { shape, rgb, size = 1 } = styles[style[i]], ink = mix(theme.background, rgb, 0.62 + 0.38 * ((level + 0.5) / SHADES));
+      return (stamps[at] = dots.stamp(shape, ink, edge(ink), radius * size * TIERS[tier(i)], rim));
+    };
     for (let q = 0; q < n; q++) {
       const i = order ? order[q] : q;
-      if (side[i] === 0) dots.put(x[i] * dpr, y[i] * dpr, shaded[style[i]][Math.min(SHADES - 1, (this.depth[i] * SHADES) | 0)]);
+      if (side[i] === 0) dots.put(x[i] * dpr, y[i] * dpr, shaded(i, Math.min(SHADES - 1, (this.depth[i] * SHADES) | 0)));
     }
     if (this.maps) {
-      const small = styles.map(({ shape, rgb, size = 1 }) =>
-        dots.stamp(shape, rgb, edge(rgb), Math.max(1.2 * dpr, radius * 0.62) * size, rim * 0.7));
+      const small = styles.map(({ shape, rgb, size = 1 }) => TIERS.map((part) =>
+        dots.stamp(shape, rgb, edge(rgb), Math.max(1.2 * dpr, radius * 0.62 * part) * size, rim * 0.7)));
       const [mx, my, mside] = [this.mapSpots.x, this.mapSpots.y, this.mapSpots.side];
       for (let q = 0; q < n; q++) {
         const i = order ? order[q] : q;
-        if (mside[i] === 0) dots.put(mx[i] * dpr, my[i] * dpr, small[style[i]]);
+        if (mside[i] === 0) dots.put(mx[i] * dpr, my[i] * dpr, small[style[i]][tier(i)]);
       }
     }
     dots.lay(ctx);

@@ -61,7 +61,7 @@ export function attachKeys(root, act) {
     const keys = {
       ArrowLeft: () => act.turn([0, 1, 0], -degrees), ArrowRight: () => act.turn([0, 1, 0], degrees),
       ArrowUp: () => act.turn([1, 0, 0], -degrees), ArrowDown: () => act.turn([1, 0, 0], degrees),
-      "+": () => act.zoom(1.25), "=": () => act.zoom(1.25), "-": () => act.zoom(0.8), f: act.flip, r: act.reset,
+      t: act.wander, "+": () => act.zoom(1.25), "=": () => act.zoom(1.25), "-": () => act.zoom(0.8), f: act.flip, r: act.reset,
       " ": act.play, "[": () => act.step(-1), "]": () => act.step(1), Home: act.first, End: act.last, Escape: act.escape, "?": act.help,
     };
     const handler = keys[event.key] ?? (/^[0-9]$/.test(event.key) ? () => act.digit(event.key) : null);

@@ -7,7 +7,8 @@ export const STATES = { opening: "opening", queued: "waiting", running: "trainin
   stopped: "stopped", failed: "failed", interrupted: "interrupted" };
 
 const KEYS = [["drag", "turn the sphere, move the plane"], ["wheel, pinch, + −", "zoom"], ["arrow keys", "turn 10° (shift: 1°)"],
-  ["f", "flip to the far side"], ["double-click, r", "reset the view"], ["space", "play or pause"], ["[  ]", "one snapshot back, forward"],
+  ["f", "flip to the far side"],
+  ["drag a prototype, t", "in a tour: bring it into view, wander"], ["double-click, r", "reset the view"], ["space", "play or pause"], ["[  ]", "one snapshot back, forward"],
   ["home, end", "first, newest snapshot"], ["1 … 9, 0", "only that class, all again"], ["click a sample", "pin it, show its trail"],
   ["Esc", "unpin, close this"], ["click a class", "hide or show (alt: only that one)"]];
 
@@ -86,7 +87,7 @@ export function explain({ state, reason, queue }, { lost, missing, step, frames 
   if (missing) return "This run is not on the server (any more).";
   if (lost) return `Connection lost; reconnecting.${frames > 0 ? " What has arrived stays here." : ""}`;
   if (state === "queued") return `Waiting for a free place: ${queue > 1 ? `${queue - 1} ${queue === 2 ? "run is" : "runs are"} ahead` : "this run is next"}.`;
-  if (state === "opening" || (state === "running" && frames === 0)) return frames === 0 ? "Opening the run …" : "";
+  if (state === "opening" || (state === "running" && frames === 0)) return frames === 0 ? reason || "Opening the run …" : "";
   if (state === "paused") return `Paused at step ${step}.`;
   if (state === "stopped") return reason || `Stopped at step ${step}.`;
   if (state === "failed") return `${reason || "The run failed."}${reached}`;

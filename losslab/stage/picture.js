@@ -58,7 +58,7 @@ export class Picture {
     if (stale || !this.shown || this.shown.frame !== frame) this.#dress(frame);
     if (frame) {
       this.motion = between(frame, frames[Math.min(index + 1, player.end)], player.still ? 0 : player.position - index, this.motion);
-      this.zones.update({ ...this.motion, each: frame.each, weighs: frame.weighsLength, curves: preview ?? frame, given: this.#given(frame), dim, rough: player.moving });
+      if (!frame.map) this.zones.update({ ...this.motion, each: frame.each, weighs: frame.weighsLength, curves: preview ?? frame, given: this.#given(frame), dim, rough: player.moving });
     }
     this.#hovering();
     this.scene = this.#scene(frame);
@@ -75,7 +75,7 @@ export class Picture {
   /** What depends on the real snapshot and the reader's choices, but not on the motion or the camera. */
   #dress(frame) {
     const { names, focus, theme, options, hidden, feed, revision, lossMax } = this.stage;
-    this.lit = !this.many ? names.map((_, k) => k) : focus >= 0 && frame ? [focus, ...rivals(frame, focus, feed.info.labels)] : [];
+    this.lit = !this.many ? names.map((_, k) => k) : focus >= 0 && frame ? [focus, ...rivals(frame, focus, feed.info.labels)] : feed?.info?.map?.chosen ?? [];
     this.inks = classInks(names.length, theme, this.lit);
     this.shown = null;
     if (!frame) return;
@@ -87,7 +87,8 @@ export class Picture {
   }
 
   #scene(frame) {
-    const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed, pointed = -1, drawn = null } = this.stage, { inks, lit, hover } = this;
+    const { theme, options, hidden, names, preview, moving, normScale, pin, trail, feed, tour, pointed = -1, drawn = null } = this.stage, { inks, hover } = this;
+    const lit = tour?.held ? [...this.lit, tour.held.k] : this.lit; // what is dragged wears its name
     const map = Boolean(frame?.map); // whose zones and boundaries mean nothing
     const show = { ...options, both: this.both, zones: options.zones && this.zones.known && !map, boundaries: options.boundaries && !map, plane: options.plane || map };
     const base = { theme, show, hidden, names, inks, lit, c: names.length, preview: Boolean(preview), moving, normScale,
@@ -113,10 +114,11 @@ export class Picture {
   /** Card of what is under the pointer, or of what is pinned. Uses the places of the frame drawn before. */
   #hovering() {
     const { shown, pointer, card } = this, { pin, feed, names, sheet } = this.stage;
-    this.hover = shown && pointer ? this.pick(...pointer) : null;
+    const held = this.stage.tour?.held;
+    this.hover = held ? { kind: "prototype", index: held.k } : shown && pointer ? this.pick(...pointer) : null;
     const target = this.hover ?? (pin !== null ? { kind: "sample", index: pin } : null);
-    this.canvas.style.cursor = this.hover ? "pointer" : "grab";
-    if (!shown || !target) { card.hide(); return; }
+    this.canvas.style.cursor = this.stage.tour && this.hover?.kind === "prototype" ? "move" : this.hover ? "pointer" : "grab";
+    if (!shown || !target || held) { card.hide(); return; }
     const { width, height } = this.size;
     if (target.kind === "sample") card.sample(target.index, shown.frame, feed.info, names, sheet);
     else card.prototype(target.index, shown.frame, shown.stats, names);

@@ -80,8 +80,9 @@ export function drawPreview(ctx, right, text, theme) {
 /** All places of sample i through the snapshots, [m 3]: directions on the sphere, or x, y and length. */
 export function trailOf(frames, i) {
   const way = [];
-  for (const { position, norm, normMax, dim } of frames) {
-    const at = i * dim, here = [position[at] / 32767, position[at + 1] / 32767, dim > 2 ? position[at + 2] / 32767 : (norm[i] / 65535) * normMax];
+  for (const frame of frames) {
+    const { dim, norm, normMax } = frame, position = frame.placeOf ? null : frame.position;
+    const at = i * dim, here = frame.placeOf?.(i) ?? [position[at] / 32767, position[at + 1] / 32767, dim > 2 ? position[at + 2] / 32767 : (norm[i] / 65535) * normMax];
     const dot = way.length && dim > 2 ? way.at(-3) * here[0] + way.at(-2) * here[1] + way.at(-1) * here[2] : 1;
     const pieces = dot < 0.985 ? 8 : 1, from = way.slice(-3); // far apart: along the sphere, not through it
     for (let s = 1; s <= pieces; s++) {

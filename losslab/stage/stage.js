@@ -21,6 +21,7 @@ import { trailOf } from "./scene.js";
 import * as contact from "./sheet.js";
 import { faith, sentence } from "./stats.js";
 import { Timeline } from "./timeline.js";
+import { Tour } from "./tour.js";
 import { wear } from "./worn.js";
 
 const stages = new Map();
@@ -50,6 +51,7 @@ class Stage {
   focus = -1; // the class singled out, or -1
   pin = null; // the sample that keeps its card, and the way it came
   trail = null;
+  tour = null; // of a run that the browser projects: how it is turned
   pointed = -1; // the sample looked at in the gallery, or -1
   camera = new Camera();
   player = new Player();
@@ -88,6 +90,9 @@ class Stage {
     this.saves = new Saves("the run at this snapshot", (kind) => this.#file(kind));
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
       help: () => this.#toggleHelp(), saves: this.saves.element });
+    this.wanders = h("button", { type: "button", className: "toggle", hidden: true, title: "Turn through all dimensions by itself (t)",
+      onclick: () => this.#wander() }, "Wander");
+    this.tools.element.querySelector(".toggles").append(this.wanders);
     this.gallery = new Gallery({ onpin: (i) => { this.#pinTo(i === this.pin ? null : i); this.wake(); }, onpoint: (i) => { this.pointed = i; this.wake(); },
       onchange: () => { this.galleryStale = true; this.wake(); }, onsave: (kind) => this.#sheet(kind) });
     this.pad = new Pad({ onchange: change, onplaced: (direction) => {
@@ -202,7 +207,7 @@ class Stage {
   #forget() {
     this.frames = [];
     this.player.restart();
-    [this.pin, this.trail, this.pointed] = [null, null, -1];
+    [this.pin, this.trail, this.pointed, this.tour] = [null, null, -1, null];
     this.picture.forget();
     this.charts.scale = null;
     this.timeline.setFrames([]);
@@ -210,7 +215,7 @@ class Stage {
   }
 
   /** Something moves by itself, or under the hand. */
-  get moving() { return this.player.moving || this.camera.moving || this.pad.moving; }
+  get moving() { return this.player.moving || this.camera.moving || this.pad.moving || Boolean(this.tour?.moving); }
 
   /** What the reader drew: {direction, length, faint}, or null. Not at the step of its weights it is no part of the picture: faint. */
   get drawn() {
@@ -234,7 +239,7 @@ class Stage {
     if (this.names.join("\n") !== info.classes.join("\n")) {
       this.names = info.classes.map(String);
       this.hidden.clear();
-      this.focus = this.picture.many ? 0 : -1; // of many classes one is singled out, lest all be grey
+      this.focus = this.picture.many && !info.map?.chosen ? 0 : -1; // of many classes one is singled out, lest all be grey
       this.legend.build(this.names);
     }
     if (!this.sheet.src) {
@@ -250,12 +255,16 @@ class Stage {
   #arrived() {
     const { frames, ready } = this.feed, first = this.frames.length === 0;
     this.frames = frames.slice(0, ready);
+    if (this.frames[0]?.entire) {
+      this.tour ??= new Tour(this.frames.at(-1));
+      for (const frame of this.frames) if (!frame.placeOf) this.tour.adopt(frame);
+    }
     if (first && ready > 0) {
       // a finished run plays once from the start; a live one is followed
       if (this.#open) this.player.live = true;
       else if (this.still.matches) this.lastShown = true;
       else this.player.playing = true;
-      if (this.dim === 3 && !this.camera.touched) this.camera.face(this.frames.at(-1).prototype, 0);
+      if (this.dim === 3 && !this.camera.touched) this.camera.face(this.#chosen(this.frames.at(-1)), 0);
     }
     this.player.arrived(ready, performance.now());
     if (this.lastShown && this.still.matches && !this.#open) this.player.position = this.player.end;
@@ -283,19 +292,22 @@ class Stage {
     const relative = (disc, [x, y]) => [(x - disc.x) / disc.r, (disc.flip * (disc.y - y)) / disc.r];
     const then = (change) => (...all) => { const result = change(...all); this.wake(); return result; };
     return {
-      hold: then(() => { this.camera.hold(); this.held = null; }),
+      hold: then((at) => { this.camera.hold(); this.held = null; this.#grip(at); }),
       drag: then((from, to, seconds) => {
         this.held ??= this.picture.globe.disc(...from);
-        if (this.dim === 2) this.camera.shift(to[0] - from[0], to[1] - from[1]);
+        if (this.tour?.held) this.tour.pull(this.picture.shown.frame, this.picture.globe.direction(...to, this.camera.matrix, this.held));
+        else if (this.dim === 2) this.camera.shift(to[0] - from[0], to[1] - from[1]);
         else this.camera.drag(relative(this.held, from), relative(this.held, to), seconds);
       }),
-      release: then((heldFor) => this.camera.release(heldFor, this.still.matches || this.dim === 2)),
+      release: then((heldFor) => { this.tour?.release(); this.camera.release(heldFor, this.still.matches || this.dim === 2); }),
       hover: then((x, y) => { this.picture.pointer = [x, y]; }),
       click: then((x, y) => {
+        this.tour?.release();
         const found = this.picture.pick(x, y);
         this.#pinTo(found?.kind === "sample" ? found.index : null);
       }),
       zoom: then((factor, at) => {
+        this.tour?.release(); // a second finger came: the first drags nothing any more
         const { width, height } = this.picture.size;
         return this.camera.scale(factor, at ? [at[0] - width / 2, at[1] - height / 2] : [0, 0]);
       }),
@@ -311,11 +323,25 @@ class Stage {
       last: then(() => { this.player.seek(this.player.end); if (this.#open) this.player.follow(); }),
       escape: then(() => { if (!this.help.hidden) this.#toggleHelp(); else this.#pinTo(null); }),
       help: () => this.#toggleHelp(),
+      wander: () => this.#wander(),
       digit: then((digit) => {
         const named = this.names.indexOf(digit), k = named >= 0 ? named : (Number(digit) + 9) % 10;
         if (k < this.names.length) this.#isolate(k);
       }),
     };
+  }
+
+  /** A press on the picture: of a tour it ends the wandering, and a prototype under it follows the hand. */
+  #grip(at) {
+    const { tour, picture, camera } = this, found = tour && picture.shown ? picture.pick(...at) : null;
+    if (!tour) return;
+    [tour.wandering, tour.held] = [false, null];
+    if (found?.kind === "prototype") tour.hold(picture.shown.frame, found.index, picture.globe.direction(...at, camera.matrix));
+  }
+
+  #wander() {
+    this.tour?.wander(this.still.matches);
+    this.wake();
   }
 
   #set(name, value) {
@@ -360,10 +386,16 @@ class Stage {
 
   #reset() {
     [this.camera.zoom, this.camera.pan] = [1, [0, 0]];
-    const { motion } = this.picture;
-    if (this.dim !== 2 && motion) this.camera.face(motion.prototype, this.still.matches ? 0 : 400);
+    const { motion, shown } = this.picture;
+    if (this.dim !== 2 && motion) this.camera.face(this.#chosen({ ...motion, each: shown.frame.each }), this.still.matches ? 0 : 400);
     this.camera.touched = false;
     this.wake();
+  }
+
+  /** The prototypes that the reader is to face: all, or those that a map was chosen for. */
+  #chosen({ prototype, each }) {
+    const chosen = this.feed.info.map?.chosen;
+    return chosen ? chosen.flatMap((k) => [...prototype.subarray(k * each * 3, (k * each + 1) * 3)]) : prototype;
   }
 
   #toggleHelp() {
@@ -388,6 +420,7 @@ class Stage {
     this.lastTurn = now;
     this.camera.tick(seconds, now);
     this.pad.tick(seconds);
+    this.tour?.tick(seconds);
     this.player.tick(seconds, this.#open);
     this.render();
     if (this.moving) {
@@ -408,6 +441,8 @@ class Stage {
   render() {
     if (!this.theme) return;
     const before = this.picture.shown, frame = this.frames[this.player.index];
+    if (this.pin !== null && this.tour && this.tour.turns !== this.trail?.turns)
+      this.trail = Object.assign(trailOf(this.frames, this.pin), { turns: this.tour.turns });
     if (!this.picture.draw()) return;
     this.#linked(frame, this.picture.shown !== before);
     [this.stale, this.curvesStale] = [false, false];
@@ -427,6 +462,9 @@ class Stage {
     this.timeline.update(frame, this.#open);
     charts.element.classList.toggle("waiting", !frame);
     if (fresh || !frame) this.legend.update(frame ? this.#counts() : names.map(() => ""), inks, hidden, names);
+    this.wanders.hidden = !this.tour;
+    mark(this.wanders, "aria-pressed", Boolean(this.tour?.wandering));
+    if (frame && this.tour) Object.assign(frame.scalars, this.tour.faith(frame, !this.moving && !this.tour.held));
     say(this.faith, frame && this.feed.info.map ? faith(frame, this.feed.info.map) : "");
     this.faith.hidden = !this.faith.textContent;
     if (!frame) { say(this.finding, ""); return; }
@@ -444,7 +482,7 @@ class Stage {
     const next = this.frames[Math.min(this.player.index + 1, this.player.end)];
     charts.movePlayhead(frame.step + (next.step - frame.step) * (this.player.position - this.player.index), frame);
     this.#speak(sentence(frame, shown.stats, { split: this.options.split, names, preview: Boolean(this.preview),
-      unknown: this.options.zones && !this.picture.drawable && !frame.map, empty: this.options.zones && !this.player.moving ? zones.empty : [] }));
+      unknown: this.options.zones && !this.picture.drawable && !frame.map, empty: this.options.zones && !frame.map && !this.player.moving ? zones.empty : [] }));
   }
 
   #fill(frame) {

@@ -86,11 +86,13 @@ export function percent(share) {
 }
 
 /** How far a map of more dimensions can be believed. */
-export function faith({ scalars }, { title, of, says }) {
+export function faith({ scalars, depth }, { title, of, says }) {
   const { map_recall: recall, map_error_deg: error, map_shown: seen } = scalars;
   const angles = error === undefined ? "" : `, angles are off by ${error.toFixed(0)}° (median)`;
-  const part = seen === undefined ? "" : `, ${percent(seen)}\u00a0% of the directions is seen`;
-  return `${title} of ${of} dimensions: ${percent(recall)}\u00a0% of each sample's 15 nearest neighbours are among the nearest here${angles}${part}. ${says} `
+  const part = seen === undefined ? "" : `${percent(seen)}\u00a0% of the directions is seen${depth ? " (small dots: the least)" : ""}`;
+  const near = recall === undefined ? "neighbours and angles are counted when it stands still"
+    : `${percent(recall)}\u00a0% of each sample's 15 nearest neighbours are among the nearest here${angles}`;
+  return `${title} of ${of} dimensions: ${[near, part].filter(Boolean).join(", ")}. ${says} `
     + "Angles in numbers are true ones, in all dimensions.";
 }
 

@@ -7,6 +7,7 @@ from losslab.catalogue import knobs
 from losslab.data import DataError, data_folder
 from losslab.data import faces as on_disk
 from losslab.data.faces import FaceSubset
+from losslab.projections.three import CHOSEN
 from losslab.training import Recipe, Run, RunError
 
 from . import runs, server, settings
@@ -20,6 +21,7 @@ NONE = (
     "`train.rec`, a folder for each person, or tar shards), or fetch a small set: "
     "`python -m losslab data get olivetti`."
 )
+ENTIRE = 255  # dimensions that a browser is sent at most, which a tour needs
 DIMENSIONS = (2, 3, 16, 64, 128, 512)
 USUAL = {"model": "residual", "dim": 64, "epochs": 30, "batch": 32, "rate": 0.005, "probe": 1000}
 
@@ -68,11 +70,11 @@ def subset() -> dict | None:
     default = FaceSubset(source="any")
     left, right = st.columns(2)
     with left:
-        chosen |= settings.number(default, "identities", "People to train on")
+        chosen |= settings.number(default, "identities", "People")
         chosen |= settings.number(default, "size", "Image side")
     with right:
         chosen |= settings.number(default, "held_out", "People held out")
-        chosen |= settings.number(default, "per_identity", "Images each (0: all)")
+        chosen |= settings.number(default, "per_identity", "Images each")
     chosen |= settings.number(default, "grey")
     with st.expander("More about the faces"):
         for name in knobs(FaceSubset):
@@ -91,15 +93,26 @@ def train(recipe: Recipe) -> None:
     """Decode the faces, which is shown, then train."""
     bar = st.progress(0.0, "Reading the faces")
     try:
-        on_disk.load(
+        found = on_disk.load(
             recipe.faces,
             progress=lambda done, total: bar.progress(done / max(total, 1), f"Decoded {done} of {total} faces"),
         )
     except DataError as error:
         runs.complain(error)
     else:
+        st.session_state.left_out = recipe.faces, lost(found)
         runs.train(recipe)
     st.rerun()
+
+
+def lost(found: on_disk.FaceImages) -> str:
+    """What is missing of the faces that were asked for; nothing where all could be decoded."""
+    if not (count := len(found.left_out)):
+        return ""
+    people = len(found.unseen.names) - len(found.unseen.labels.unique())
+    whole = f" Of {people} of the people held out there is none left." if people else ""
+    many = "1 image was" if count == 1 else f"{count} images were"
+    return f" {many} left out, for they cannot be decoded: {settings.quoted(found.left_out[0])}{whole}"
 
 
 def shown() -> tuple[str, Run | None, str]:
@@ -122,11 +135,16 @@ def shown() -> tuple[str, Run | None, str]:
 
 
 def projection(run: Run | None) -> str:
-    """How embeddings of more than three dimensions are drawn: the name of a projection, none for fewer."""
-    kinds = projections.catalogue()
+    """How embeddings of more than three dimensions are drawn: a projection as `projections.read` takes it, none for
+    fewer."""
     if run is None or run.recipe.dim <= 3:
         return ""
-    return st.selectbox(
+    kinds = dict(projections.catalogue())
+    if run.recipe.dim > ENTIRE:
+        del kinds["Tour"]
+    if len(run.probe.names) < len(CHOSEN):
+        del kinds["ThreePrototypes"]
+    name = st.selectbox(
         f"{run.recipe.dim} dimensions as",
         list(kinds),
         format_func=lambda name: kinds[name].title,
@@ -135,11 +153,38 @@ def projection(run: Run | None) -> str:
         width=260,
         help="\n\n".join(f"**{kind.title}**: {kind.card} {kind.says}" for kind in kinds.values()),
     )
+    return f"{name}:{three(run)}" if name == "ThreePrototypes" else name
+
+
+def three(run: Run) -> str:
+    """The rows of three chosen prototypes, the first three until three others are chosen."""
+    names = list(map(str, run.probe.names))
+    if any(k >= len(names) for k in st.session_state.get("three", ())):  # chosen of another run
+        del st.session_state["three"]
+    chosen = st.multiselect(
+        "Three people, whose angles are exact",
+        range(len(names)),
+        list(CHOSEN),
+        format_func=lambda k: names[k],
+        max_selections=len(CHOSEN),
+        key="three",
+        bind="query-params",
+        width=340,
+    )
+    if len(chosen) != len(CHOSEN):  # one is being exchanged: the picture stays until there are three again
+        before, chosen = st.session_state.get("three_before", ("", CHOSEN)), CHOSEN
+        if before[0] == run.path.name:
+            chosen = before[1]
+    st.session_state.three_before = (run.path.name, chosen)
+    return ",".join(str(k * run.recipe.loss.subcentres) for k in chosen)
 
 
 def sentence(run: Run, going: bool) -> str:
     faces = run.recipe.faces
     what = f"{faces.identities} people of {faces.source}, {faces.held_out} others held out for verification"
+    of, missing = st.session_state.get("left_out", (None, ""))
+    if of != faces:
+        missing = ""
     if going:
-        return f"{what}. Your network is learning; hover a dot for its face."
-    return f"{what}. Hover a dot for its face; click one to see the way it came."
+        return f"{what}.{missing} Your network is learning; hover a dot for its face."
+    return f"{what}.{missing} Hover a dot for its face; click one to see the way it came."

@@ -213,8 +213,9 @@ def network_panel(default: Recipe, dimensions: tuple[int, ...]) -> dict[str, Any
     return chosen
 
 
-def open_link() -> list[str]:
-    """Check what the URL says, once a session; sentences about what it says wrongly (the widget's default holds)."""
+def open_link(dimensions: tuple[int, ...] = DIMENSIONS) -> list[str]:
+    """Check what the URL says, once a session; sentences about what it says wrongly (the widget's default holds).
+    `dimensions` are those that the page offers."""
     if "link_problems" in st.session_state:
         return st.session_state.link_problems
     said, problems = st.query_params.to_dict(), []
@@ -231,7 +232,7 @@ def open_link() -> list[str]:
         "data": tuple(sets),
         "model": tuple(models.catalogue()),
         "classes": names,
-        "dim": tuple(map(str, DIMENSIONS)),
+        "dim": tuple(map(str, dimensions)),
     }
     for key in said:
         knob = (offered | declared).get(key)
