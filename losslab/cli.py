@@ -18,12 +18,15 @@ from tqdm import tqdm
 
 from losslab import losses
 from losslab.catalogue import Knob, knobs
+from losslab.data.faces import FaceSubset
 from losslab.data_command import add_data, add_folder
 from losslab.losses import Loss
 from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
+from losslab.training.recipe import FACES
 
 # Flags about what is trained; the others are about how.
 WHAT = ("data", "classes", "per_class", "imbalance", "noise", "model", "dim")
+FACE_KNOBS = {name: knob for name, knob in knobs(FaceSubset).items() if name != "seed"}  # that is the recipe's
 PRESETS = ("small", "paper")  # where knobs begin
 
 
@@ -134,6 +137,10 @@ def add_training(parser: Parser, loss: Loss) -> None:
     how = parser.add_argument_group("how to train")
     for name, knob in knobs(Recipe).items():
         add_flag(what if name in WHAT else how, knob, getattr(default, name))
+    whose = parser.add_argument_group("faces", f"which are trained on, with --data {FACES}")
+    for knob in FACE_KNOBS.values():
+        add_flag(whose, knob, knob.default)
+    parser.set_defaults(**dict.fromkeys(FACE_KNOBS))  # so that it can be told which were given
     how.add_argument(
         "--later",
         action="append",
@@ -162,8 +169,10 @@ def add_flag(group: Any, knob: Knob, default: Any) -> None:
         knob.between().strip().capitalize() + "." if knob.between() else "",
         f"(default: {shown})",
     ]
+    switch = {"nargs": "?", "const": True} if isinstance(knob.default, bool) else {}
     group.add_argument(
         f"--{flag_name(knob.name)}",
+        **switch,
         type=lambda text: value(knob, text),
         default=default,
         metavar=metavar(knob),
@@ -209,7 +218,8 @@ def do_train(arguments: argparse.Namespace) -> int:
     """Train, keeping every snapshot whatever happens."""
     chosen = vars(arguments)
     loss = losses.turned(arguments.kind, {name: chosen[name] for name in losses.knobs(arguments.kind)})
-    recipe = Recipe(loss=loss, later=tuple(arguments.later), **{name: chosen[name] for name in knobs(Recipe)})
+    plain = {name: chosen[name] for name in knobs(Recipe)}
+    recipe = Recipe(loss=loss, later=tuple(arguments.later), faces=faces_of(chosen), **plain)
     id = f"{type(loss).__name__.lower()}-{recipe.dim}d-{secrets.token_hex(4)}"
     path = arguments.out / id
     shown = probe(recipe, arguments.folder)
@@ -218,6 +228,18 @@ def do_train(arguments: argparse.Namespace) -> int:
     print(f"The run is in {path}")
     print(f"In the app that shows the runs of {arguments.out}, its link ends in ?run={id}")
     return code
+
+
+def faces_of(chosen: dict[str, Any]) -> FaceSubset | None:
+    """The faces that flags choose, None for other data. ValueError for flags of faces without faces, or no source."""
+    given = {name: chosen[name] for name in FACE_KNOBS if chosen[name] is not None}
+    if chosen["data"] != FACES:
+        if given:
+            raise ValueError(f"--{flag_name(next(iter(given)))} is about faces: add --data {FACES}, or leave it out.")
+        return None
+    if not given.get("source"):
+        raise ValueError(f"--data {FACES} needs --source NAME: python -m losslab data lists the faces that are here.")
+    return FaceSubset(**given, seed=chosen["seed"])
 
 
 def follow(recipe: Recipe, writer: RunWriter, total_steps: int, folder: Path | None) -> int:

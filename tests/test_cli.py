@@ -11,9 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
 from losslab import ArcFace, CosFace, IntraLoss, Linear, Softmax, cli, losses
 from losslab.catalogue import knobs
+from losslab.data.faces import FaceSubset
 from losslab.live.frames import encode
 from losslab.training import Recipe, Run, RunError, restore
 
@@ -113,6 +115,29 @@ def test_every_knob_of_a_recipe_is_a_flag(capsys):
     assert "knobs of ArcFace" in said and "rad" in said and "(default: 0.3)" in said
 
 
+def test_faces_are_chosen_by_flags_of_their_own(tmp_path, capsys):
+    people = tmp_path / "data" / "people"
+    draw = np.random.default_rng(0)
+    for person in range(6):
+        (people / f"p{person}").mkdir(parents=True)
+        for i in range(3):
+            Image.fromarray(draw.integers(0, 255, (36, 36, 3), np.uint8)).save(people / f"p{person}" / f"{i}.png")
+    words = ["--data", "faces", "--source", "people", "--identities", "4", "--held-out", "2", "--size", "32", "--grey"]
+    more = ["--seed", "3", "--epochs", "1", "--batch", "4", "--dim", "8", "--folder", tmp_path / "data"]
+    code, said, complaint = losslab("train", *words, *more, "--out", tmp_path / "runs", capsys=capsys)
+    (run,) = runs(tmp_path / "runs")
+    assert code == 0 and "Test accuracy" in said and run.status.state == "done"
+    faces = FaceSubset(source="people", identities=4, held_out=2, size=32, grey=True, seed=3)
+    assert run.recipe == Recipe(data="faces", faces=faces, epochs=1, batch=4, dim=8, seed=3)
+    code, _, complaint = losslab("train", *words, "--identities", "40", *more, "--out", tmp_path / "no", capsys=capsys)
+    assert code == 2 and "ask for fewer people" in complaint and complaint.count("\n") == 1
+
+
+def test_every_knob_of_faces_is_a_flag(capsys):
+    _, said, _ = losslab("train", "--help", capsys=capsys)
+    assert all(f"--{name.replace('_', '-')} " in said for name in knobs(FaceSubset))
+
+
 MISTAKES = [
     (["train", "--loss", "ArcFaze"], "no loss called 'ArcFaze'; there are .*ArcFace"),
     (["train", "--loss", "Softmax", "--margin", "0.3"], "Softmax has no knob called 'margin' .*SphereFace"),
@@ -137,6 +162,11 @@ MISTAKES = [
     (["train", "--later", "9 CosFace", "--later", "8 CosFace"], "that rise"),
     (["train", "--later", "9000 CosFace"], "^A later loss would begin after step 9000, but"),
     (["train", "--marg", "0.3"], "no '--marg' here"),
+    (["train", "--held-out", "4"], "^--held-out is about faces: add --data faces, or leave it out."),
+    (["train", "--grey"], "^--grey is about faces"),
+    (["train", "--data", "faces"], "^--data faces needs --source NAME"),
+    (["train", "--data", "faces", "--source", "a", "--size", "7"], "^size is 7, but it must be from 32 to 112 px."),
+    (["train", "--data", "faces", "--source", "../a"], "^There are no faces called '../a' in"),
     (["bake"], "'bake'"),
     ([], "required"),
     (["data", "get", "imagenet"], "no data set 'imagenet'"),

@@ -3,7 +3,7 @@
     POST /losslab/sights           {"views": [name], "losses": [{"name", "knobs"}], "values": {}, "dark": bool}
                                    {"sights": [{"view", "title", "says", "notes", "names", "figure" or "ball"}],
                                     "losses": [what each is called], "took": ms}
-    POST /losslab/sights/{kind}    the first of the views as a file: csv, html or figure (JSON)
+    POST /losslab/sights/{kind}    the first of the views as a file: csv, html, pdf or figure (JSON)
     GET  /losslab/plotly.js        what draws the charts
 
 What makes no picture is answered by 400 and one sentence: {"error": ...}. Nothing here is kept or changes a run.
@@ -27,7 +27,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from losslab import losses, views
+from losslab import __version__, losses, views
 from losslab.losses import Loss
 from losslab.losses.formula import filled, valued
 from losslab.render import ball, flat, screen, standalone
@@ -43,7 +43,12 @@ LONGEST = 256 * 1024  # bytes of a question: prototypes and knobs are a few kB
 LONGEST_SENTENCE = 500  # characters: what is wrong may be as long as the question
 MOST_VIEWS = 8
 MOST_RUNS = 16  # kept open
-FILES = {"csv": "text/csv; charset=utf-8", "html": "text/html; charset=utf-8", "figure": "application/json"}
+FILES = {
+    "csv": "text/csv; charset=utf-8",
+    "html": "text/html; charset=utf-8",
+    "figure": "application/json",
+    "pdf": "application/pdf",
+}
 
 
 def routes(find: Callable[[str], Path | None], base: str = "") -> list[BaseRoute]:
@@ -105,6 +110,11 @@ class Sights:
         scene, theme = view.scene(), DARK if asked.get("dark") else LIGHT
         if kind == "csv":
             text = scene.table()
+        elif kind == "pdf":
+            from losslab.render import paper  # Matplotlib takes a moment to come: only those wait who ask for paper
+
+            made = {"losses": ", ".join(map(losses.written, view.losses)), "version": f"losslab {__version__}"}
+            return answer(Response(paper.draw(scene, metadata=made, camera=asked.get("camera")), media_type=FILES[kind]))
         elif scene.space in (CIRCLE, SPHERE) and kind == "html":
             text = standalone.page(scene.title, "lone.js", turning(view, scene, asked.get("rotation")))
         else:

@@ -1,9 +1,10 @@
-// What is shown as a file: the same four kinds everywhere, in one menu.
+// What is shown as a file: the same four kinds everywhere, in one menu; and where the server draws it, as a figure.
 
 import { h, mark, save, say } from "./dom.js";
 import { image } from "./plot.js";
 
 const KINDS = [["png", "Picture (PNG)"], ["svg", "Vector (SVG)"], ["html", "Page (HTML)"], ["csv", "Numbers (CSV)"]];
+export const PAPER = ["pdf", "Paper (PDF)"]; // a figure at the width of a column
 const SERVED = ["svg", "html"]; // what a run needs the server for
 const AWAY = "The server does not answer; save again when it is back.";
 
@@ -11,11 +12,11 @@ export class Saves {
   problem = h("p", { className: "problem", role: "alert", hidden: true });
 
   /** A menu for files of `what`. `make(kind)` gives {blob, name}, or null while nothing is shown; what goes wrong is
-   *  said by `complain`, or in `problem`. */
-  constructor(what, make, complain = (text) => { say(this.problem, text); this.problem.hidden = !text; }) {
+   *  said by `complain`, or in `problem`. `more` are kinds besides the four. */
+  constructor(what, make, complain = (text) => { say(this.problem, text); this.problem.hidden = !text; }, more = []) {
     Object.assign(this, { make, complain });
     this.summary = h("summary", { title: `Save ${what}`, "aria-label": `Save: ${what}` }, "Save");
-    this.buttons = KINDS.map(([kind, text]) => h("button", { type: "button", "data-kind": kind,
+    this.buttons = [...KINDS, ...more].map(([kind, text]) => h("button", { type: "button", "data-kind": kind,
       onclick: () => { this.element.open = false; this.#save(kind); } }, text));
     this.element = h("details", { className: "save" }, this.summary, h("div", { className: "choices" }, ...this.buttons));
     this.element.addEventListener("focusout", (event) => { if (!this.element.contains(event.relatedTarget)) this.element.open = false; });

@@ -1,6 +1,7 @@
 """What stands below the stage of faces, true in all dimensions: angles, people, pairs that go wrong, verification."""
 
 import dataclasses
+from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -31,6 +32,7 @@ from losslab.verification import (
     tar_at_far,
     ten_fold_accuracy,
 )
+from losslab.views.ball import class_margins
 from losslab.views.rivals import Rivals
 from losslab.views.verification import roc_scene, score_scene
 
@@ -40,6 +42,9 @@ VIEWS = ("Rivals", "AnglesMatrix", "AngleHistograms")
 STRANGERS = "People held out"
 OFTEN = 5  # seconds from one look at a training that goes on to the next
 HARDEST = 6  # pairs of each kind
+ALIKE = 2  # of those at most with the same people,
+CANDIDATES = 2000  # chosen from this many
+SHOWN = 156  # px, the width of a pair
 
 
 def sections(id: str, going: bool) -> None:
@@ -61,9 +66,10 @@ def angles(id: str, going: bool) -> None:
 
 
 def people(id: str, going: bool) -> None:
-    """A row for each identity: how tight it is, who is nearest, and how much of it clears the margin."""
+    """A row for each identity, the hardest first: how tight it is, who is nearest, how much of it clears the margin."""
     run = places.opened(id)
     seen = Rivals(run=run)
+    margins = class_margins(seen.head, float(np.median(seen.seen.norm)) or 1.0)
     rows = []
     for k, name in enumerate(seen.classes):
         mine = run.probe.labels == k
@@ -79,16 +85,17 @@ def people(id: str, going: bool) -> None:
                 "Concentration κ": float(concentration(mean, run.recipe.dim)) if mine.sum() > 1 else None,
                 "Nearest person": seen.classes[rival],
                 "Their angle (°)": float(seen.between_deg[k, rival]),
+                **({"Margin (°)": margins[k]} if margins else {}),
                 "Beyond the margin (%)": 100 * float((seen.moment.gap[mine] > 0).mean()),
             }
         )
-    one = st.column_config.NumberColumn(format="%.1f")
-    st.dataframe(
-        rows, hide_index=True, column_config={name: one for name in rows[0] if name not in ("Person", "Images")}
-    )
+    rows.sort(key=lambda row: (row["Beyond the margin (%)"], -row["Own angle (°)"]))
+    one, words = st.column_config.NumberColumn(format="%.1f"), ("Person", "Images", "Nearest person")
+    st.dataframe(rows, hide_index=True, column_config={name: one for name in rows[0] if name not in words})
     st.caption(
-        f"Of the images in the picture at step {seen.moment.step}. κ is the concentration of a von Mises-Fisher "
-        "distribution: the larger, the tighter."
+        f"Of the images in the picture at step {seen.moment.step}, the hardest person first. κ is the concentration of "
+        "a von Mises-Fisher distribution: the larger, the tighter."
+        + (" The margin is that of a sample of median length, 45° from its prototype." if margins else "")
     )
 
 
@@ -113,14 +120,27 @@ def pairs(id: str, going: bool) -> None:
     found = tested(id, STRANGERS)
     if found is None:
         return
-    genuine, impostor = hardest(found.embedding, found.label, HARDEST)
+    genuine, impostor = hardest(found.embedding, found.label, CANDIDATES)
     for title, part in (("One person, far apart", genuine), ("Two people, close together", impostor)):
         st.markdown(f"**{title}**")
-        for column, a, b, cosine in zip(st.columns(HARDEST), part.first, part.second, part.cosine, strict=False):
-            deg = np.degrees(np.arccos(np.clip(cosine, -1, 1)))
-            names = " · ".join(dict.fromkeys((found.names[a], found.names[b])))
-            column.image(side_by_side(found.images[[a, b]]), width="stretch", caption=f"{names}: {deg:.0f}°")
+        with st.container(horizontal=True, gap="small"):
+            for at in varied(part, found.label):
+                a, b = part.first[at], part.second[at]
+                deg = np.degrees(np.arccos(np.clip(part.cosine[at], -1, 1)))
+                names = " · ".join(dict.fromkeys((found.names[a], found.names[b])))
+                st.image(side_by_side(found.images[[a, b]]), width=SHOWN, caption=f"{names}: {deg:.0f}°")
     st.caption(f"Of {len(found.names)} images of people whom training never saw, by the network of step {found.step}.")
+
+
+def varied(part: Scored, label: np.ndarray) -> list[int]:
+    """Which pairs to show, worst first: not all of the same two people."""
+    shown: Counter[tuple[int, int]] = Counter()
+    chosen = []
+    for at, who in enumerate(zip(*np.sort([label[part.first], label[part.second]], axis=0).tolist(), strict=True)):
+        if shown[who] < ALIKE:
+            shown[who] += 1
+            chosen.append(at)
+    return chosen[:HARDEST]
 
 
 def verification(id: str, going: bool) -> None:
@@ -133,19 +153,19 @@ def verification(id: str, going: bool) -> None:
     curve, reported = roc(genuine, impostor), tuple(tar_at_far(genuine, impostor, far) for far in RATES)
     rate = equal_error_rate(genuine, impostor)
     with st.container(horizontal=True, gap="medium"):
-        st.metric("Equal error rate", f"{100 * rate:.1f} %", border=True)
+        # What stands below a number makes all cards equally tall.
+        small = {"delta_color": "off", "delta_arrow": "off", "border": True}
+        st.metric("Equal error rate", f"{100 * rate:.1f} %", f"{len(genuine) + len(impostor)} pairs", **small)
         if found.folds:
             st.metric(
-                "Accuracy, ten folds", f"{100 * found.folds.mean:.2f} % ± {100 * found.folds.spread:.2f}", border=True
+                "Ten-fold accuracy", f"{100 * found.folds.mean:.2f} %", f"± {100 * found.folds.spread:.2f}", **small
             )
         for each in reported:
             st.metric(
                 f"TAR at FAR {each.far:g}",
                 f"{100 * each.tar:.1f} %",
                 f"{100 * each.low:.0f} to {100 * each.high:.0f}",
-                delta_color="off",
-                delta_arrow="off",
-                border=True,
+                **small,
                 help=each.note or "95 of 100 resamplings of the pairs lie in the range below.",
             )
     scenes = roc_scene({chosen: curve}, {chosen: reported}), score_scene(histograms(genuine, impostor))
