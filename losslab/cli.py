@@ -20,6 +20,7 @@ from losslab import losses
 from losslab.catalogue import Knob, knobs
 from losslab.data.faces import FaceSubset
 from losslab.data_command import add_data, add_folder
+from losslab.figure_command import add_figure
 from losslab.losses import Loss
 from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
 from losslab.training.recipe import FACES
@@ -67,15 +68,16 @@ class Parser(argparse.ArgumentParser):
 def parsed(argv: list[str]) -> argparse.Namespace:
     """What `argv` asks for."""
     parser = Parser(prog="losslab", description="See what a face-recognition loss does to the sphere.")
-    commands = parser.add_subparsers(required=True, metavar="train | data")
+    commands = parser.add_subparsers(required=True, metavar="train | data | figure")
     training = commands.add_parser(
         "train",
         help="train a small network and record how its embeddings move",
         description="Train a small network with a loss and record how its embeddings move. "
         "`--loss NAME --help` shows the knobs of that loss.",
     )
-    add_training(training, asked_loss(argv))
+    add_training(training, asked_loss(argv if argv[:1] == ["train"] else []))
     add_data(commands.add_parser("data", help="list data sets and faces, download, check, sample or convert them"))
+    add_figure(commands, argv)
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         raise ValueError(strange(unknown[0], getattr(arguments, "kind", None)))

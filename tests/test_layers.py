@@ -26,6 +26,7 @@ ROOMS = [
     "render",
     "live",
     "data_command",
+    "figure_command",
     "cli",
 ]
 SEES = {  # what each room may import of the others
@@ -60,7 +61,8 @@ SEES = {  # what each room may import of the others
         "render",
     },
     "data_command": {"catalogue", "data"},
-    "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training", "data_command"},
+    "cli": {"catalogue", "losses", "head", "diagnosis", "data", "models", "training", "data_command", "figure_command"},
+    "figure_command": {"catalogue", "losses", "training", "views", "scene", "render"},
 }
 ONLY_IN = {
     "streamlit": (),

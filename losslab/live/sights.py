@@ -114,7 +114,9 @@ class Sights:
             from losslab.render import paper  # Matplotlib takes a moment to come: only those wait who ask for paper
 
             made = {"losses": ", ".join(map(losses.written, view.losses)), "version": f"losslab {__version__}"}
-            return answer(Response(paper.draw(scene, metadata=made, camera=asked.get("camera")), media_type=FILES[kind]))
+            return answer(
+                Response(paper.draw(scene, metadata=made, camera=asked.get("camera")), media_type=FILES[kind])
+            )
         elif scene.space in (CIRCLE, SPHERE) and kind == "html":
             text = standalone.page(scene.title, "lone.js", turning(view, scene, asked.get("rotation")))
         else:

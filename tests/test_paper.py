@@ -1,0 +1,270 @@
+"""Figures for paper: vector, with TrueType fonts and text that is text, at the width of a column."""
+
+import argparse
+import csv
+import dataclasses
+import io
+import math
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path as File
+
+import numpy as np
+import pytest
+from pypdf import PdfReader
+
+from losslab import ArcFace, losses, views
+from losslab.cli import Parser
+from losslab.figure_command import add_figure, flag
+from losslab.render import paper
+from losslab.render.words import Room
+from losslab.scene import CHART, PLANE, Area, Arrows, Axis, Path, Points, Scene
+from losslab.training import Run
+from losslab.views.curves import Curves
+from pages.parts.server import RECORDINGS
+
+OF_RUNS = ("AngleHistograms", "AnglesMatrix", "Rivals", "GroupsOverTime")
+STILL = ("MarginsOverTime",)  # of a training whose loss adapts its margins: no recording is
+FOUR = tuple(map(losses.starting, ("ArcFace", "CosFace", "SphereFace", "NormFace")))
+
+
+def view(name: str) -> views.View:
+    run = {"run": Run(RECORDINGS / "arcface-sphere")} if name in OF_RUNS else {}
+    return views.catalogue()[name](**run)
+
+
+def opened(drawn: bytes):
+    return PdfReader(io.BytesIO(drawn)).pages[0]
+
+
+def objects(page, kind: str) -> list:
+    """What the page draws with, and what that draws with."""
+    found, waiting = [], [page["/Resources"]]
+    while waiting:
+        resources = waiting.pop()
+        found += [each.get_object() for each in resources.get(kind, {}).values()]
+        for part in ("/XObject", "/Pattern"):
+            parts = [each.get_object() for each in resources.get(part, {}).values()]
+            waiting += [each["/Resources"] for each in parts if "/Resources" in each]
+    return found
+
+
+def truetype(font) -> bool:
+    inner = font["/DescendantFonts"][0].get_object() if "/DescendantFonts" in font else font
+    return inner["/Subtype"] in ("/TrueType", "/CIDFontType2") and "/FontFile2" in inner["/FontDescriptor"]
+
+
+def check(drawn: bytes, width: float) -> str:
+    """A figure as papers want it; the text in it."""
+    page = opened(drawn)
+    assert float(page.mediabox.width) == pytest.approx(width, abs=0.05) and float(page.mediabox.height) < 400
+    fonts = objects(page, "/Font")
+    assert all(map(truetype, fonts))
+    assert not [each for each in objects(page, "/XObject") if each["/Subtype"] == "/Image"]
+    assert b"BI\n" not in page.get_contents().get_data()  # nor an inline one
+    return page.extract_text()
+
+
+@pytest.mark.parametrize("name", [name for name in views.catalogue() if name not in STILL])
+def test_every_view_is_a_figure(name):
+    scene = view(name).scene()
+    text = check(paper.draw(scene), 252).replace("m̂m̂", "m̂")  # of two glyphs that are one letter each says it
+    for axis in (scene.x, scene.y):
+        if scene.space == CHART:
+            assert " ".join(axis.label.split()) in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", ["Curves", "Regions", "Boundaries", "Field"])
+def test_the_same_scene_makes_the_same_bytes_and_stays_as_it_is_in_grey(name):
+    scene = view(name).scene()
+    assert paper.draw(scene) == paper.draw(scene)
+    check(grey := paper.draw(scene, style="grey"), 252)
+    assert not coloured(grey)
+
+
+def coloured(drawn: bytes) -> list:
+    """Inks of the page that are no grey."""
+    said = re.findall(rb"([\d.]+) ([\d.]+) ([\d.]+) rg\b", opened(drawn).get_contents().get_data(), re.IGNORECASE)
+    return [ink for ink in said if len(set(ink)) > 1 and max(map(float, ink)) - min(map(float, ink)) > 0.01]
+
+
+def test_colours_are_found_where_there_are_some():
+    assert coloured(paper.draw(Curves(losses=FOUR).scene()))
+
+
+@pytest.mark.parametrize("kind", ["pdf", "svg", "png"])
+def test_another_process_makes_the_same_bytes(kind):
+    script = (
+        "import sys; from losslab.render import paper; from losslab.views.curves import Curves;"
+        f"sys.stdout.buffer.write(paper.draw(Curves().scene(), {kind!r}, dpi=100))"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo", "SOURCE_DATE_EPOCH": "86400"}
+    root = File(paper.__file__).parents[2]
+    made = subprocess.run([sys.executable, "-c", script], capture_output=True, cwd=root, env=environment, check=True)
+    assert made.stdout == paper.draw(Curves().scene(), kind, dpi=100)
+
+
+@pytest.mark.parametrize(
+    ("width", "points"),
+    [("ieee-1", 252), ("ieee-2", 515.52), ("cvpr-1", 236.25), ("cvpr-2", 495), ("springer-1", 238.11), (100, 283.46)],
+)
+def test_widths(width, points):
+    check(paper.draw(Curves(losses=FOUR).scene(), width=width), points)
+
+
+@pytest.mark.parametrize(
+    ("asked", "sentence"),
+    [
+        ({"kind": "exe"}, "kind is 'exe', but it must be one of pdf, svg, png."),
+        ({"style": "pink"}, "style is 'pink'"),
+        ({"width": "a4"}, "width is 'a4', but it must be one of ieee-1"),
+        ({"width": 5}, "50 to 500 mm"),
+        ({"width": math.nan}, "width is nan"),
+    ],
+)
+def test_what_there_is_none_of(asked, sentence):
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        paper.draw(Curves().scene(), **asked)
+
+
+def test_a_file_says_what_it_is():
+    scene = Curves().scene()
+    said = {"losses": "ArcFace(margin=0.3)", "version": "losslab 1"}
+    info = PdfReader(io.BytesIO(paper.draw(scene, metadata=said))).metadata
+    assert info.title == scene.title and info.subject.startswith(scene.says)
+    assert info["/Keywords"] == "losses: ArcFace(margin=0.3); version: losslab 1" and "/CreationDate" not in info
+    text = paper.draw(scene, "svg", metadata=said).decode()
+    assert "losses: ArcFace(margin=0.3)" in text and "dc:date" not in text
+
+
+def test_svg_has_text_and_no_image():
+    text = paper.draw(view("Field").scene(), "svg").decode()
+    assert re.search(r"<text[^>]*>near half, equal area</text>", text) and "<image" not in text
+
+
+def every_mark(space: str) -> Scene:
+    grid = np.add.outer(np.linspace(-1, 1, 12), np.linspace(-1, 1, 12))
+    at = np.array([[0, 0], [1, 1], [np.nan, np.nan], [-1, 1], [0.5, 0.2]])
+    spots = at[[0, 1, 3]]
+    line = np.linspace(-1, 1, 12)
+    filled = ("ground", "level", "region", "margin", "decision", "wash", "strip", "impossible")
+    areas = [Area(role=role, name=role, of=0, x=line, y=line, value=grid) for role in filled]
+    roles = (*paper.LINES, "curve")
+    paths = [Path(role=role, name=role, of=i, at=at) for i, role in enumerate(roles)]
+    points = [
+        Points(role="sample", name="$x$ <b>", at=spots, each=np.array([0, 1, 1])),
+        Points(role="place", at=spots, value=np.arange(3.0), name="size", words=("a", "b", "c")),
+        Points(role="drawn", at=spots[:0]),
+        Points(role="past", at=spots, of=1),
+    ]
+    arrows = [Arrows(role="push", at=spots, along=spots), Arrows(role="push", at=spots[:0], along=spots[:0])]
+    marks = (*areas, *paths, *points, *arrows)
+    return Scene(title="t", says="s.", space=space, marks=marks, names=("A", "B"), x=Axis("x₁"), y=Axis("y", "rad"))
+
+
+@pytest.mark.parametrize("style", paper.STYLES)
+@pytest.mark.parametrize("space", [CHART, PLANE])
+def test_every_mark_is_drawn(space, style):
+    text = check(paper.draw(every_mark(space), style=style), 252) if space == PLANE else \
+        opened(paper.draw(every_mark(space), style=style)).extract_text()  # fmt: skip
+    assert "y (rad)" in text and "$x$ <b>" in text  # names are never formulas
+
+
+def test_nothing_to_draw_is_an_empty_chart():
+    empty = Scene(title="t", says="s.", space=CHART, marks=(), x=Axis("step"), y=Axis("loss"))
+    assert "step" in check(paper.draw(empty), 252)
+
+
+def test_an_axis_that_is_logarithmic_to_both_sides():
+    at = np.array([[0, -100.0], [1, 0], [2, 1000]])
+    curve = Path(role="curve", of=0, name="a", at=at)
+    check(paper.draw(Scene(title="t", says="s.", space=CHART, marks=(curve,), y=Axis("pull", knee=1.0))), 252)
+
+
+def test_a_sphere_is_seen_from_the_camera():
+    scene = view("Boundaries").scene()
+    assert paper.draw(scene) != paper.draw(scene, camera=[1, 0, 0, 0, 1, 0, 0, 0, 1])
+    assert paper.draw(scene) == paper.draw(scene, camera="nowhere")
+
+
+def test_words_keep_clear_of_one_another_and_of_lines():
+    room, size = Room(np.zeros(2), np.full(2, 100.0)), np.array([20.0, 8.0])
+    room.take(np.array([[50, 50], [50, 100]], dtype=float), joined=True)
+    first, second = (room.place(np.array([50.0, 50.0]), size, 2) for _ in range(2))
+    assert abs(first[0] - 50) > 10 or first[1] < 50  # not on the line
+    assert (np.abs(first - second) >= size).any()
+
+
+def test_only_paper_knows_matplotlib():
+    folder = File(paper.__file__).parents[1]
+    pattern = re.compile(r"^\s*(from|import) matplotlib", re.MULTILINE)
+    assert [path for path in folder.rglob("*.py") if pattern.search(path.read_text("utf-8"))] == [File(paper.__file__)]
+
+
+# -- the command -------------------------------------------------------------------------------------------
+
+
+def figure(*argv) -> int:
+    parser = Parser()
+    add_figure(parser.add_subparsers(), ["figure", *map(str, argv)])
+    arguments = parser.parse_args(["figure", *map(str, argv)])
+    return arguments.do(arguments)
+
+
+def test_a_figure_and_its_numbers(tmp_path, capsys):
+    out = tmp_path / "new" / "fig.pdf"
+    assert not figure("Curves", "--loss", "ArcFace(margin=0.3)", "--loss", "CosFace", "--scaled", "true", "--out", out)
+    scene = Curves(losses=(ArcFace(margin=0.3), losses.make("CosFace")), scaled=True).scene()
+    assert out.with_suffix(".csv").read_text("utf-8") == scene.table()
+    rows = list(csv.reader(io.StringIO(scene.table())))
+    assert len(rows) == 1 + sum(len(mark.at) for mark in scene.marks)
+    keywords = PdfReader(out).metadata["/Keywords"]
+    assert "margin=0.3" in keywords and "Curves scaled=true" in keywords and "losslab 0" in keywords
+    assert scene.says in capsys.readouterr().out
+
+
+def test_a_figure_of_a_run(tmp_path):
+    assert not figure("Rivals", "--run", RECORDINGS / "arcface-sphere", "--out", tmp_path / "a.svg", "--width", 90)
+    assert (tmp_path / "a.svg").read_text("utf-8").startswith("<?xml")
+
+
+def test_lists_of_numbers_are_flags_too(tmp_path):
+    wanted = "1,0,0 0,1,0 0,0,1"
+    assert not figure(
+        "Boundaries", "--prototypes", wanted, "--camera", "1,0,0,0,1,0,0,0,1", "--out", tmp_path / "a.pdf"
+    )
+    assert "17.2°" in opened((tmp_path / "a.pdf").read_bytes()).extract_text()
+
+
+@pytest.mark.parametrize(
+    ("argv", "sentence"),
+    [
+        (["Curve", "--out", "a.pdf"], "There is no view called 'Curve'"),
+        (["Curves", "--out", "a.exe"], "out is 'a.exe', but it must end in one of .pdf, .svg, .png."),
+        (["Curves", "--length", "x", "--out", "a.pdf"], "length is 'x', but it must be a number"),
+        (["Curves", "--loss", "Arc", "--out", "a.pdf"], "There is no loss called 'Arc'"),
+        (["Rivals", "--out", "a.pdf"], "This picture is of a training: open a run."),
+    ],
+)
+def test_asked_for_wrongly(argv, sentence, capsys):
+    try:
+        figure(*argv)
+    except (ValueError, SystemExit) as error:
+        assert sentence in f"{error} {capsys.readouterr().err}"
+    else:
+        raise AssertionError("It was done.")
+
+
+def test_every_field_of_every_view_has_a_flag(capsys):
+    assert not figure("--list")
+    listed = capsys.readouterr().out
+    for name, kind in views.catalogue().items():
+        assert f"{name}\n    {kind.card}" in listed
+        parser = argparse.ArgumentParser()
+        commands = parser.add_subparsers()
+        add_figure(commands, ["figure", name])
+        flags = commands.choices["figure"].format_help()
+        for field in dataclasses.fields(kind):
+            assert field.name == "losses" or f"{flag(field.name)} " in flags
