@@ -102,13 +102,7 @@ def differs() -> bool:
 stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=runs.dial_set)
 
 if going:
-
-    @st.fragment(run_every=1)
-    def wait_for_the_end() -> None:
-        if (server.pool().known(id) or run.status).state != state:
-            st.rerun()
-
-    wait_for_the_end()
+    runs.wait_for_the_end(id, run, state)
 
 # Built only when it is opened: to colour code the browser loads more than all of the rest.
 source = st.expander("The loss as it runs", key="source", on_change="rerun")

@@ -38,13 +38,7 @@ words.caption(faces.sentence(run, going))
 stage(id, loss=None, preview=False, on_dial=lambda: None, key="faces", map=projection)
 
 if going:
-
-    @st.fragment(run_every=1)
-    def wait_for_the_end() -> None:
-        if (server.pool().known(id) or run.status).state != state:
-            st.rerun()
-
-    wait_for_the_end()
+    runs.wait_for_the_end(id, run, state)
 
 if len(run):
     verified.sections(id, going)

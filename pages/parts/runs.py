@@ -121,6 +121,13 @@ def preset_chosen() -> None:
         train(Recipe(**chosen.values))
 
 
+@st.fragment(run_every=1)
+def wait_for_the_end(id: str, run: Run, state: str) -> None:
+    """Draw the page again once the run stands otherwise than in `state`."""
+    if (server.pool().known(id) or run.status).state != state:
+        st.rerun()
+
+
 def shown() -> tuple[str, Run, str]:
     """What the stage shows: the id, the run and its state. Without a run of the link's name, the first recording."""
     asked = st.query_params.get("run")

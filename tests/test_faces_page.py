@@ -1,0 +1,146 @@
+"""The page of faces without a browser: what it says where there is nothing, too little or something broken."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from streamlit.testing.v1 import AppTest
+
+from losslab import losses
+from losslab.data.faces import FaceSubset
+from losslab.data.faces.source import natural
+from losslab.training import Recipe, RunWriter, probe, train
+from losslab.verification import Scored
+from pages.parts import faces, server, verified
+
+PAGE = str(server.ROOT / "pages/7_faces.py")
+FEW = {"source": "people", "identities": "3", "held_out": "2", "size": "32", "dim": "16", "epochs": "1"}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path, monkeypatch):
+    """An empty data folder."""
+    faces.sources.clear()  # which are looked for every so often only
+    made = tmp_path / "data"
+    made.mkdir()
+    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
+    monkeypatch.setenv("LOSSLAB_DATA", str(made))
+    server.pool.cache_clear()
+    yield made
+    server.pool().close()
+    server.pool.cache_clear()
+
+
+@pytest.fixture
+def asked(monkeypatch):
+    """What the page asks the pool for, instead of training it."""
+    found = []
+    monkeypatch.setattr(server.pool(), "submit", lambda recipe, visitor: found.append(recipe) or f"run{len(found)}")
+    return found
+
+
+def people(folder, count: int, each: int) -> None:
+    """Images of noise, `each` of every one of `count` people."""
+    draw = np.random.default_rng(0)
+    for person in range(count):
+        here = folder / "people" / f"p{person}"
+        here.mkdir(parents=True)
+        for i in range(each):
+            Image.fromarray(draw.integers(0, 255, (40, 36, 3), np.uint8)).save(here / f"{i}.png")
+
+
+def opened(**link) -> AppTest:
+    at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30)
+    at.switch_page(PAGE)
+    for name, value in link.items():
+        at.query_params[name] = value
+    at.run()
+    assert not at.exception
+    return at
+
+
+def pressed(at: AppTest) -> AppTest:
+    at.button(key="train").click().run()
+    assert not at.exception
+    return at
+
+
+def one_sentence(at: AppTest) -> str:
+    (said,) = at.warning
+    assert "\n" not in said.value and said.value.endswith(".")
+    return said.value
+
+
+def test_without_faces_it_says_what_to_do(folder):
+    at = opened()
+    (said,) = at.info
+    assert str(folder) in said.value and "train.rec" in said.value and "data get olivetti" in said.value
+    assert at.button(key="train").disabled
+
+
+def test_the_link_is_a_recipe(folder, asked):
+    people(folder, 6, 4)
+    at = pressed(opened(**FEW, grey="true", margin="0.2"))
+    assert not at.warning
+    (recipe,) = asked
+    assert recipe.faces == FaceSubset(source="people", identities=3, held_out=2, size=32, grey=True)
+    assert recipe.dim == 16 and recipe.epochs == 1 and recipe.loss == losses.make("ArcFace", scale=16.0, margin=0.2)
+
+
+def test_more_people_than_there_are_is_a_sentence(folder, asked):
+    people(folder, 6, 4)
+    said = one_sentence(pressed(opened(**FEW | {"identities": "40"})))
+    assert "6 people" in said and "ask for fewer people" in said and not asked
+
+
+def test_ten_images_in_all_are_enough(folder, asked):
+    people(folder, 5, 2)
+    at = pressed(opened(**FEW))
+    assert not at.warning and len(asked) == 1
+
+
+def test_a_damaged_record_file_is_a_sentence(folder, asked):
+    (folder / "broken").mkdir()
+    (folder / "broken" / "train.rec").write_bytes(b"no records here" * 9)
+    said = one_sentence(pressed(opened(**FEW | {"source": "broken"})))
+    assert "train.rec" in said and not asked
+
+
+def test_what_cannot_be_decoded_is_counted(folder, tmp_path):
+    people(folder, 6, 4)
+    for name in ("p0/0.png", "p1/1.png"):
+        (folder / "people" / name).write_bytes(b"\x89PNG no image")
+    at = pressed(opened(**FEW | {"identities": "4"}))
+    assert not at.warning, at.warning[0].value
+    assert any("2 images were left out" in each.value for each in at.caption)
+
+
+@pytest.mark.parametrize(("loss", "own"), [("KappaFace", True), ("ArcFace", False)])
+def test_people_are_listed_from_the_hardest_with_margins_of_their_own(folder, tmp_path, loss, own):
+    people(folder, 6, 4)
+    recipe = Recipe(
+        loss=losses.starting(loss),
+        data="faces",
+        faces=FaceSubset(source="people", identities=4, held_out=2, size=32),
+        model="residual",
+        dim=16,
+        epochs=4,
+        batch=8,
+    )
+    with RunWriter(tmp_path / "runs" / "aa", recipe, probe(recipe)) as writer:
+        for snapshot in train(recipe):
+            writer.append(snapshot)
+        writer.state("done")
+    at = opened(run="aa", exact="People")
+    table = at.dataframe[0].value
+    assert list(table["Beyond the margin (%)"]) == sorted(table["Beyond the margin (%)"])
+    assert sorted(table["Person"], key=natural) == sorted(map(str, probe(recipe).names), key=natural)
+    assert ("Margin (°)" in table) == own
+    if own:
+        assert table["Margin (°)"].nunique() > 1 and (table["Margin (°)"] > 0).all()
+
+
+def test_pairs_of_the_same_two_people_are_shown_twice_at_most():
+    label = np.array([0, 0, 0, 1, 1, 1, 2])
+    first, second = np.array([0, 4, 2, 1, 0, 5]), np.array([3, 1, 5, 4, 6, 6])
+    part = Scored(first, second, np.linspace(0.9, 0.4, 6), np.zeros(6, bool), 21)
+    assert verified.varied(part, label) == [0, 1, 4, 5]
