@@ -35,7 +35,9 @@ def roc_scene(curves: Mapping[str, Roc], points: Mapping[str, tuple[AtRate, ...]
         says=f"Where 1 % of the impostor pairs are accepted, {' and '.join(tars)}.",
         space=CHART,
         marks=tuple(marks),
-        x=Axis("False accept rate", "", LOWEST, 0, tuple(powers.tolist()), words=tuple(f"{10**p:g}" for p in powers)),
+        x=Axis(
+            "False accept rate", "", LOWEST - 0.1, 0, tuple(powers.tolist()), words=tuple(f"{10**p:g}" for p in powers)
+        ),
         y=Axis("True accept rate", "%", 0, 101),
         names=tuple(curves),
         notes=tuple(dict.fromkeys(notes)),
