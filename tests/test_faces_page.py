@@ -144,3 +144,22 @@ def test_pairs_of_the_same_two_people_are_shown_twice_at_most():
     first, second = np.array([0, 4, 2, 1, 0, 5]), np.array([3, 1, 5, 4, 6, 6])
     part = Scored(first, second, np.linspace(0.9, 0.4, 6), np.zeros(6, bool), 21)
     assert verified.varied(part, label) == [0, 1, 4, 5]
+
+
+def test_the_playground_hands_a_run_of_faces_over(folder, tmp_path):
+    people(folder, 5, 4)
+    recipe = Recipe(
+        data="faces",
+        faces=FaceSubset(source="people", identities=3, held_out=2, size=32),
+        model="residual",
+        dim=16,
+        epochs=1,
+    )
+    with RunWriter(server.runs() / "arcface-16d-1", recipe, probe(recipe)) as writer:
+        writer.append(next(train(recipe)))
+        writer.state("stopped")
+    at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30)
+    at.query_params["run"] = "arcface-16d-1"
+    at.run()
+    assert not at.exception
+    assert at.subheader[0].value.startswith("Can a network") and at.query_params["run"] == "arcface-16d-1"

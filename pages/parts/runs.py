@@ -138,6 +138,9 @@ def shown() -> tuple[str, Run, str]:
         try:
             run = Run(path)
             run.probe  # noqa: B018  without its pictures there is nothing to show
+            if run.recipe.faces is not None:
+                st.session_state.left = None  # nor is it what this page comes back to
+                st.switch_page("pages/7_faces.py", query_params={"run": asked})
             return asked, run, (server.pool().known(asked) or run.status).state
         except RunError as error:
             st.warning(str(error))
