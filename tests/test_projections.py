@@ -13,7 +13,7 @@ from losslab.projections.base import directions, rotation
 from losslab.projections.pca import PrincipalAxes, principal
 from losslab.projections.sphere_map import SphereMap, gradient
 from losslab.projections.three import ThreePrototypes
-from losslab.projections.tour import Geodesic, Tour
+from losslab.projections.tour import Tour
 from losslab.projections.umap import Cancelled, Missing, UmapPlane
 
 N, C, D = 120, 6, 9
@@ -229,83 +229,15 @@ def test_procrustes_finds_the_turn():
 # -- the tour ---------------------------------------------------------------------------------------------
 
 
-def toured(seed: int = 0) -> Tour:
-    tour = Tour(seed)
-    tour.place(*training()[0])
-    return tour
-
-
-def orthonormal(frame: np.ndarray) -> bool:
-    return np.allclose(frame.T @ frame, np.eye(3), atol=1e-10)
-
-
-def test_a_turn_brings_a_prototype_to_the_front():
-    tour, (embedding, prototypes) = toured(), training()[0]
-    before = tour.place(embedding, prototypes)
-    tour.turn(prototypes[2], 0.1)
-    partly = tour.place(embedding, prototypes)
-    tour.turn(prototypes[2])
-    whole = tour.place(embedding, prototypes)
-    fronts = [placed.prototype_part[2, 2] for placed in (before, partly, whole)]
-    assert fronts[0] < fronts[1] < fronts[2] == pytest.approx(1, abs=1e-6) and orthonormal(tour.frame)
-    tour.turn(prototypes[2])  # it stands there already
-    assert np.allclose(tour.place(embedding, prototypes).samples, whole.samples)
-
-
-def test_a_turn_goes_as_far_as_it_is_told_and_leaves_what_it_does_not_touch():
-    tour = toured()
+def test_a_tour_begins_at_the_principal_axes_and_does_not_move_by_itself():
+    tour, axes = Tour(), PrincipalAxes()
+    first, goal = (each.place(*training()[0]) for each in (tour, axes))
+    assert np.allclose(tour.frame.T @ tour.frame, np.eye(3), atol=1e-10)
+    assert np.allclose(first.sample_part, goal.sample_part)
     before = tour.frame
-    axis = np.linalg.svd(before.T)[2][3]  # at right angles to the picture
-    tour.turn(axis, 0.3)
-    assert np.allclose(tour.frame[:, :2], before[:, :2])
-    assert before[:, 2] @ tour.frame[:, 2] == pytest.approx(math.cos(0.3))
-    assert axis @ tour.frame[:, 2] == pytest.approx(math.sin(0.3))
-
-
-def test_what_stands_opposite_comes_round_too():
-    tour = toured()
-    axis = -tour.frame[:, 2]
-    tour.turn(axis)
-    assert tour.frame[:, 2] @ axis == pytest.approx(1) and orthonormal(tour.frame)
-
-
-def test_a_prototype_can_be_dragged_to_any_place():
-    tour, prototypes = toured(), training()[0][1]
-    place = directions(np.array([[1.0, -2.0, 0.5]]))[0]
-    tour.turn(prototypes[1], towards=tuple(place))
-    assert np.allclose(tour.place(*training()[0]).prototype_part[1], place, atol=1e-6)
-
-
-def test_wandering_is_seeded_even_and_reaches_its_goals():
-    one, two, other = toured(4), toured(4), toured(5)
-    for tour in (one, two, other):
-        for _ in range(60):
-            before = tour.frame
-            tour.wander(0.05)
-            angles = np.arccos(np.clip(np.linalg.svd(before.T @ tour.frame)[1], -1, 1))
-            assert np.linalg.norm(angles) <= 0.0501 and orthonormal(tour.frame)
-    assert np.array_equal(one.frame, two.frame) and not np.allclose(one.frame, other.frame)
-
-
-def test_a_geodesic_ends_in_the_space_it_goes_to():
-    random = np.random.default_rng(0)
-    start, end = (np.linalg.qr(random.normal(size=(D, 3)))[0] for _ in range(2))
-    way = Geodesic(start, end)
-    assert np.allclose(way.at(0.0), start) and orthonormal(way.at(0.4))
-    assert np.allclose(way.at(1.0) @ way.at(1.0).T, end @ end.T)
-    assert np.allclose(Geodesic(start, start).at(0.7), start)
-
-
-def test_a_tour_does_not_move_by_itself_and_asks_for_a_picture_first():
-    tour = toured()
-    before = tour.frame
-    tour.place(*training()[2])
+    later = tour.place(*training()[2])
     assert tour.frame is before
-    with pytest.raises(ValueError, match="place a snapshot first"):
-        Tour().wander(0.1)
-    for axis, towards in ((np.zeros(D), (0, 0, 1)), (np.ones(D), (0, 0, 0)), (np.ones(4), (0, 0, 1))):
-        with pytest.raises(ValueError, match="A turn takes"):
-            tour.turn(axis, towards=towards)
+    assert np.allclose(later.prototype_part, directions(training()[2][1]) @ before, atol=1e-6)
 
 
 # -- how faithful -----------------------------------------------------------------------------------------
