@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import tarfile
 import tracemalloc
 from contextlib import contextmanager
@@ -10,11 +11,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from losslab import losses
 from losslab.data import DataError
+from losslab.data.faces import FaceSubset, open_source
+from losslab.data.faces.convert import convert
 from losslab.data.faces.decode import png
+from losslab.training import Recipe
 
 REAL = Path(os.environ.get("LOSSLAB_TEST_DATA") or Path(__file__).parents[2] / "shared" / "data") / "orl_faces"
 real = pytest.mark.skipif(not REAL.is_dir(), reason="the ORL faces are not here; LOSSLAB_TEST_DATA says where they lie")
+RECIPE = Recipe(
+    loss=losses.starting("ArcFace"),
+    data="faces",
+    faces=FaceSubset(source="folders", identities=24, held_out=12, size=32, grey=True),
+    model="residual",
+    dim=16,
+    epochs=8,
+    batch=32,
+    rate=0.005,
+)
+
+
+def in_each_format(folder):
+    """Makes `folder` a data folder with the real faces as "folders", "recordio" and "shards"."""
+    shutil.copytree(REAL / "images", folder / "folders")
+    with open_source("folders", folder) as source:
+        for kind in ("recordio", "shards"):
+            convert(source, kind, folder / kind, lambda *_: None)
 
 
 def face(person, take, side=5):

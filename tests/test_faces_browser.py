@@ -6,30 +6,17 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from face_cases import REAL, real
+from face_cases import REAL, RECIPE, in_each_format, real
 from playwright.sync_api import expect
 from test_browser import CHROMIUM, Server, Tab, until
 
-from losslab import losses
 from losslab.data import faces as on_disk
-from losslab.data.faces import FaceSubset, open_source
-from losslab.data.faces.convert import convert
 from losslab.data.faces.decode import fitted
 from losslab.metrics import strangers
-from losslab.training import Recipe, Run, build, restore
+from losslab.training import Run, build, restore
 from losslab.verification import all_pairs, embed, equal_error_rate, ten_fold_accuracy
 
 pytestmark = [pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed"), real]
-RECIPE = Recipe(
-    loss=losses.starting("ArcFace"),
-    data="faces",
-    faces=FaceSubset(source="folders", identities=24, held_out=12, size=32, grey=True),
-    model="residual",
-    dim=16,
-    epochs=8,
-    batch=32,
-    rate=0.005,
-)
 LINK = "size=32&grey=true&identities=24&held_out=12&dim=16&epochs=8"
 PARTS = ("Angles", "People", "Hardest pairs", "Verification")
 
@@ -38,10 +25,7 @@ PARTS = ("Angles", "People", "Hardest pairs", "Verification")
 def server(tmp_path_factory):
     """The app, with the same faces in each of the three formats and pairs of them."""
     data = tmp_path_factory.mktemp("data")
-    shutil.copytree(REAL / "images", data / "folders")
-    with open_source("folders", data) as source:
-        for kind in ("recordio", "shards"):
-            convert(source, kind, data / kind, lambda *_: None)
+    in_each_format(data)
     shutil.copy(REAL / "casia_format" / "orl.bin", data / "orl.bin")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("LOSSLAB_DATA", str(data))

@@ -1,45 +1,26 @@
 """Training on faces: the same images from each format, people kept apart, maps of more than three dimensions."""
 
 import dataclasses
-import os
-import shutil
-from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from face_cases import RECIPE, in_each_format, real
 
-from losslab import losses
-from losslab.data.faces import FaceSubset, open_source
-from losslab.data.faces.convert import convert
 from losslab.live import frames
 from losslab.live.projector import Place
 from losslab.metrics import strangers, unseen_eer
 from losslab.projections.sphere_map import SphereMap
 from losslab.training import Recipe, Run, RunWriter, build, probe, train
 
-ORL = Path(os.environ.get("LOSSLAB_TEST_DATA", "../shared/data")) / "orl_faces" / "images"
-pytestmark = pytest.mark.skipif(not ORL.is_dir(), reason="the ORL faces are not on this machine")
-RECIPE = Recipe(
-    loss=losses.starting("ArcFace"),
-    data="faces",
-    faces=FaceSubset(source="folders", identities=24, held_out=12, size=32, grey=True),
-    model="residual",
-    dim=16,
-    epochs=8,
-    batch=32,
-    rate=0.005,
-)
+pytestmark = real
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
     """A data folder with the same faces in each of the three formats."""
     made = tmp_path_factory.mktemp("data")
-    shutil.copytree(ORL, made / "folders")
-    with open_source("folders", made) as source:
-        for kind in ("recordio", "shards"):
-            convert(source, kind, made / kind, lambda *_: None)
+    in_each_format(made)
     return made
 
 
@@ -121,10 +102,15 @@ def padded(size: int) -> int:
     return size + -size % 4
 
 
-def test_images_that_do_not_fit_on_the_device_come_in_batches():
-    """The images stay where they are; only the labels say where is computed."""
+def test_half_of_the_faces_are_seen_in_a_mirror():
     from losslab.training.images import batches, load
 
     train_part, _ = load(RECIPE)
-    images, labels = next(batches(RECIPE, train_part))
-    assert images.shape == (32, 1, 32, 32) and images.device == labels.device == torch.device("cpu")
+    mirrored = 0
+    seen = next(batches(dataclasses.replace(RECIPE, shift=0, batch=128), train_part))
+    for image, label in zip(*seen, strict=True):
+        mine = train_part.images[train_part.labels == label]
+        straight, turned = ((mine == each).flatten(1).all(1).any() for each in (image, image.flip(2)))
+        assert straight or turned
+        mirrored += bool(turned)
+    assert 40 < mirrored < 88 and seen[0].dtype == torch.uint8
