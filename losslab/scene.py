@@ -113,14 +113,46 @@ class Scene:
     def table(self) -> str:
         """All that is drawn as CSV, a row for each point: role, name, class, coordinates, and what they carry."""
         across = ["x", "y", "z"] if self.space in (CIRCLE, SPHERE) else [self.x.label, self.y.label, ""]
-        out = io.StringIO()
-        write = csv.writer(out, lineterminator="\n")
-        heads = ["role", "name", "of", *across, "value", "along x", "along y", "along z", "words"]
-        write.writerow(heads)
-        for mark in self.marks:
-            for row in rows(mark):
-                write.writerow(["" if cell is None else cell for cell in row] + [""] * (len(heads) - len(row)))
-        return out.getvalue()
+        return written(["role", "name", "of", *across, *CARRIED], self._rows())
+
+    def _rows(self) -> Iterator[tuple]:
+        return (row for mark in self.marks for row in rows(mark))
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Plate:
+    """Scenes beside and below one another, as one figure of a paper: row by row, `columns` in each."""
+
+    title: str
+    says: str  # the finding over all of them, as in a scene
+    panels: tuple[Scene, ...]
+    columns: int = 1
+    heads: tuple[str, ...] = ()  # what stands over each panel
+    notes: tuple[str, ...] = ()
+
+    def table(self) -> str:
+        """All that is drawn as CSV, as of a scene, with what stands over the panel before each row, and x and y named
+        as the panel's axes are."""
+        heads = self.heads or ("",) * len(self.panels)
+        found = (
+            (head, scene.x.label, scene.y.label, *row)
+            for head, scene in zip(heads, self.panels, strict=True)
+            for row in scene._rows()
+        )
+        return written(["panel", "x is", "y is", "role", "name", "of", "x", "y", "z", *CARRIED], found)
+
+
+CARRIED = ("value", "along x", "along y", "along z", "words")
+
+
+def written(heads: list[str], found: Iterator[tuple]) -> str:
+    """CSV with these heads; what a row lacks at its end is empty."""
+    out = io.StringIO()
+    write = csv.writer(out, lineterminator="\n")
+    write.writerow(heads)
+    for row in found:
+        write.writerow(["" if cell is None else cell for cell in row] + [""] * (len(heads) - len(row)))
+    return out.getvalue()
 
 
 def rows(mark: Mark) -> Iterator[tuple]:

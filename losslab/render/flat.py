@@ -63,14 +63,14 @@ BEHIND = dataclasses.replace(SPHERE_DISC, half=-1)
 MAPS = (Disc(NEAR_MAP, MAP, 1, True, MAP_CELLS), Disc(FAR_MAP, MAP, -1, True, MAP_CELLS))
 
 
-def flattened(scene: Scene, camera: Any = None) -> Scene:
-    """The scene in the plane. A camera that is no rotation is passed over."""
+def flattened(scene: Scene, camera: Any = None, maps: bool = True) -> Scene:
+    """The scene in the plane, a sphere with both maps or without. A camera that is no rotation is passed over."""
     if scene.space == CIRCLE:
         marks = [*around(scene), *legend(scene, -1.52)]
         axes = Axis("x", low=-1.6, high=1.6), Axis("y", low=-1.75, high=1.35)
     else:
-        marks = [*seen(scene, rotation(camera)), *legend(scene, -1.14)]
-        axes = Axis("x", low=-1.08, high=2.2), Axis("y", low=-1.35, high=1.15)
+        marks = [*seen(scene, rotation(camera), MAPS if maps else ()), *legend(scene, -1.14)]
+        axes = Axis("x", low=-1.08, high=2.2 if maps else 1.08), Axis("y", low=-1.35, high=1.15)
     return dataclasses.replace(scene, space=PLANE, marks=tuple(marks), x=axes[0], y=axes[1])
 
 
@@ -91,12 +91,12 @@ def rotation(camera: Any) -> np.ndarray:
 # -- the sphere ----------------------------------------------------------------------------------------------
 
 
-def seen(scene: Scene, turn: np.ndarray) -> Iterator[Mark]:
+def seen(scene: Scene, turn: np.ndarray, maps: tuple[Disc, ...]) -> Iterator[Mark]:
     """Everything, back to front."""
     zones = [mark for mark in scene.marks if isinstance(mark, Zones)]
     first = next((mark for mark in zones if mark.role == "zone"), None)
     prototypes = next(mark for mark in scene.marks if mark.role == "prototype")
-    look = Look(turn)
+    look = Look(turn, maps)
     edges = list(boundaries(prototypes))
     yield from look.behind(edges)
     for mark in zones:
@@ -115,13 +115,14 @@ def seen(scene: Scene, turn: np.ndarray) -> Iterator[Mark]:
         role = {"zone": "outline" if mark is first else "second"}.get(mark.role, mark.role)
         for k, lines in outlines(mark):
             yield from look.lines(lines, role=role, of=k)
-    yield from rims()
+    yield from rims((SPHERE_DISC, *maps))
     for mark in scene.marks:
         if mark is not prototypes:
             yield from look.front(mark)
     for badge in badges(prototypes, scene):
         yield from look.front(badge)
-    yield from captions()
+    if maps:
+        yield from captions()
 
 
 @dataclass(frozen=True, eq=False)
@@ -129,13 +130,24 @@ class Look:
     """From where the sphere is seen."""
 
     turn: np.ndarray  # [3 3]
+    maps: tuple[Disc, ...]  # of the near and the far half, or none
+
+    @property
+    def all(self) -> tuple[Disc, ...]:
+        return SPHERE_DISC, *self.maps
+
+    def discs(self, half: int) -> list[Disc]:
+        """Where the near or the far half is drawn in full ink."""
+        return [disc for disc in self.all if disc.half == half]
 
     def view(self, at: np.ndarray) -> np.ndarray:
         return np.asarray(at, dtype=float) @ self.turn.T
 
     def lines(self, lines: list[Line], role: str, **more: Any) -> Iterator[Path]:
         """Lines in front of the limb, and on both maps: one mark."""
-        pieces = [disc.put(piece) for line in lines for half, piece in halves(self.view(line)) for disc in discs(half)]
+        pieces = [
+            disc.put(piece) for line in lines for half, piece in halves(self.view(line)) for disc in self.discs(half)
+        ]
         if pieces:
             yield Path(role=role, at=broken(pieces), **more)
 
@@ -166,14 +178,14 @@ class Look:
                 yield from self.word(mark)
             case Points(role="word"):
                 view = self.view(mark.at)
-                for disc in (SPHERE_DISC, *MAPS):
+                for disc in self.all:
                     if (part := points(mark, view, disc)) is not None:
                         yield dataclasses.replace(part, at=part.at - [0, 0.075])
             case Points():
                 view = self.view(mark.at)
-                yield from (part for disc in (SPHERE_DISC, *MAPS) if (part := points(mark, view, disc)) is not None)
+                yield from (part for disc in self.all if (part := points(mark, view, disc)) is not None)
             case Arrows():
-                yield from (part for disc in (SPHERE_DISC, *MAPS) if (part := self.arrows(mark, disc)) is not None)
+                yield from (part for disc in self.all if (part := self.arrows(mark, disc)) is not None)
             case Path():
                 yield from self.lines(
                     unbroken(mark.at), role=mark.role, of=mark.of, name="" if mark.role == "narrowest" else mark.name
@@ -183,6 +195,8 @@ class Look:
         """A word beside what it says: on the sphere where it is in front, else on the far map."""
         view = self.view(mark.at)
         disc = SPHERE_DISC if view[0, 2] >= 0 else MAPS[1]
+        if disc not in self.all:
+            return  # it is on the far side
         yield Points(role="word", at=disc.put(view) + [0, 0.07], words=mark.words)
 
     def arrows(self, mark: Arrows, disc: Disc) -> Arrows | None:
@@ -200,7 +214,7 @@ class Look:
 
     def washes(self, zones: Zones) -> Iterator[Area]:
         """Zones filled, and in grey what no class clears: a number above zero inside both the zone and the disc."""
-        for disc in (SPHERE_DISC, *MAPS):
+        for disc in self.all:
             line, view, inside = disc.grid()
             gap = between(zones.gap, view @ self.turn)
             for k, value in [(None, -gap.max(0)), *enumerate(gap)]:
@@ -213,17 +227,12 @@ class Look:
 
     def ground(self, mark: Points) -> Iterator[Area]:
         """A magnitude all over the sphere."""
-        for disc in (SPHERE_DISC, *MAPS):
+        for disc in self.all:
             line, view, inside = disc.grid()
             value = np.where(inside >= -0.005, between(mark.value[None], view @ self.turn)[0], np.nan)
             x, y = (disc.radius * line + at for at in disc.centre)
             name = mark.name if disc is SPHERE_DISC else ""
             yield Area(role="ground", name=name, x=x, y=y, value=value.reshape(len(line), -1))
-
-
-def discs(half: int) -> list[Disc]:
-    """Where the near or the far half is drawn in full ink."""
-    return [SPHERE_DISC, MAPS[0]] if half > 0 else [MAPS[1]]
 
 
 def points(mark: Points, view: np.ndarray, disc: Disc) -> Points | None:
@@ -300,10 +309,10 @@ def graticule() -> list[Line]:
     return round_it + from_pole
 
 
-def rims() -> Iterator[Path]:
+def rims(discs: tuple[Disc, ...]) -> Iterator[Path]:
     turn = np.linspace(0, 2 * math.pi, 181)
     ring = np.stack([np.cos(turn), np.sin(turn)], 1)
-    yield Path(role="rim", at=broken([disc.radius * ring + disc.centre for disc in (SPHERE_DISC, *MAPS)]))
+    yield Path(role="rim", at=broken([disc.radius * ring + disc.centre for disc in discs]))
 
 
 def captions() -> Iterator[Points]:

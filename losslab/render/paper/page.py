@@ -1,0 +1,226 @@
+"""The page: panels in rows, and what they share said once."""
+
+import textwrap
+from typing import Any
+
+import numpy as np
+from matplotlib.artist import Artist
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import ListedColormap, Normalize
+from matplotlib.figure import Figure
+from matplotlib.legend import Legend
+from matplotlib.ticker import MaxNLocator
+
+from losslab.render import style
+from losslab.render.style import LIGHT
+from losslab.scene import CHART, Axis, Plate
+
+from .look import COLUMN, EVEN, FULL, TALLEST, Inks
+from .panel import Panel, Scales, flattened
+
+GUTTER = 0.3  # inches between panels, for the numbers on their axes
+TALLEST_ROW = 2.0  # inches, of charts below or above other panels
+ABOVE = 3.0  # points between a panel, its legend and its head
+
+
+class Page:
+    """One figure being drawn."""
+
+    def __init__(self, plate: Plate, inches: float, grey: bool, camera: Any, raster: bool) -> None:
+        self.figure = Figure(figsize=(inches, inches), dpi=72, layout="constrained")
+        FigureCanvasAgg(self.figure)  # measures words
+        self.plate, self.columns = plate, plate.columns
+        many = len(plate.panels) > 1
+        flat = [flattened(scene, camera, maps=not many) for scene in plate.panels]
+        scales = Scales([scene for scene, _ in flat])
+        self.grid = self.figure.add_gridspec(-(-len(flat) // self.columns), self.columns)
+        room = inches / self.columns - GUTTER * many
+        self.panels = []
+        for i, (scene, named) in enumerate(flat):
+            row, column = divmod(i, self.columns)
+            last = many and i == len(flat) - 1 and column == 0 and scene.space == CHART and not scene.square
+            axes = self.figure.add_subplot(self.grid[row, column : self.columns if last else column + 1])
+            own = style.class_inks(max(len(scene.names), 1)) if scene.by_class else style.SERIES
+            panel = Panel(scene, axes, Inks(grey, own), scales, inches - GUTTER if last else room, raster)
+            for path, word in named:
+                panel.name(path, word)
+            self.panels.append(panel)
+        self._share()
+        self._bars()
+        above = self._legends()
+        self._size(inches, above)
+        pen = self.figure.canvas.get_renderer()
+        for panel in self.panels:
+            panel.place_words(pen)
+
+    @property
+    def rows(self) -> list[list[Panel]]:
+        return [self.panels[i : i + self.columns] for i in range(0, len(self.panels), self.columns)]
+
+    def _share(self) -> None:
+        """An axis that goes on in the panel below, or comes from the one to the left, is said there alone."""
+        for above, below in zip(self.rows[:-1], self.rows[1:], strict=True):
+            for panel, other in zip(above, below, strict=False):
+                if same(panel.scene.x, other.scene.x):
+                    panel.axes.set_xlabel("")
+                    panel.axes.tick_params(labelbottom=panel.scene.x.low is None)
+        for row in self.rows:
+            for other, panel in zip(row[:-1], row[1:], strict=True):
+                if same(panel.scene.y, other.scene.y):
+                    panel.axes.set_ylabel("")
+                    panel.axes.tick_params(labelleft=panel.scene.y.low is None)
+
+    # -- what inks mean --------------------------------------------------------------------------------------
+
+    def _bars(self) -> None:
+        """One scale of inks for all panels that show a magnitude."""
+        names = dict.fromkeys(name for panel in self.panels for name in panel.inked)
+        for name in names:
+            having = [panel for panel in self.panels if name in panel.inked]
+            inks, norm = having[0].inked[name]
+            self._bar(name, inks, norm, [panel.axes for panel in having], having[0].bare and len(self.panels) == 1)
+
+    def _bar(self, name: str, inks: Any, norm: Normalize, axes: list[Axes], below: bool) -> None:
+        """The scale of a magnitude: beside the panels, or below a sphere, beside which there is no room."""
+        steps = inks if isinstance(inks, ListedColormap) else self.panels[0].steps()
+        look = {"location": "bottom", "aspect": 45, "shrink": 0.7} if below else {"aspect": 28, "shrink": 0.9}
+        bar = self.figure.colorbar(ScalarMappable(norm, steps), ax=axes, pad=0.02, **look)
+        bar.solids.set(edgecolor="face", linewidth=0.3)
+        bar.outline.set(linewidth=0.5, edgecolor=self.panels[0].inks.tone(LIGHT.soft))
+        ticks = [
+            tick
+            for tick in MaxNLocator(5, steps=EVEN).tick_values(norm.vmin, norm.vmax)
+            if norm.vmin <= tick <= norm.vmax
+        ]
+        apart = [tick for i, tick in enumerate(ticks) if i == 0 or norm(tick) - norm(ticks[i - 1]) > 0.1]
+        bar.set_ticks(apart, labels=[f"{tick:g}".replace("-", "−") for tick in apart])
+        bar.set_label(name)
+
+    def _legends(self) -> float:
+        """What is what: above all where one legend says it for every panel, else above each row, or each panel. How
+        many inches are above all."""
+        wide = self.figure.bbox.width - 4
+        known = widest(self.panels)
+        if known is None:
+            known = shared(self.panels)
+        for panel in self.panels:
+            panel.legend = {name: each for name, each in panel.legend.items() if name not in known}
+        above = legend(self.figure, known, wide, loc="outside upper left")
+        for row in self.rows:
+            known = widest(row)
+            if known is None:
+                made = [legend(panel.axes, panel.legend, 72 * panel.inches) for panel in row]
+            else:
+                made = [legend(row[0].axes, known, wide)]
+            self._heads(row, max((72 * self._height(each) for each in made if each), default=0))
+        return self._height(above) if above else 0.0
+
+    def _heads(self, panels: list[Panel], legend: float) -> None:
+        """Letters and what stands over the panels, above legends that are so many points high."""
+        if len(self.panels) == 1:
+            return
+        for panel in panels:
+            i = self.panels.index(panel)
+            head = f"({chr(ord('a') + i)}) {self.plate.heads[i] if self.plate.heads else ''}".rstrip()
+            panel.axes.set_title(head, loc="left", pad=legend + ABOVE + (ABOVE if legend else 0))
+
+    def _height(self, made: Legend) -> float:
+        return made.get_window_extent(self.figure.canvas.get_renderer()).height / 72
+
+    # -- how high --------------------------------------------------------------------------------------------
+
+    def _size(self, inches: float, above: float) -> None:
+        """The height that the panels need at this width."""
+        figure = self.figure
+        engine = figure.get_layout_engine()
+        engine.set(w_pad=0.02, h_pad=0.02)
+        for _ in range(8):
+            engine.execute(figure)
+            width, height = figure.get_size_inches()
+            now = [max(panel.axes.get_position(original=True).height for panel in row) * height for row in self.rows]
+            wanted = [self._wanted(row, width, height) for row in self.rows]
+            most = (FULL if len(self.panels) > 1 else min(1.25 * inches, TALLEST)) - (height - sum(now) - above)
+            shrink = min(1.0, most / sum(wanted))
+            change = shrink * sum(wanted) - sum(now)
+            self.grid.set_height_ratios(wanted)
+            figure.set_figheight(height + change)
+            if abs(change) < 0.003:
+                break
+        figure.set_figheight(np.ceil(72 * figure.get_figheight() - 0.1) / 72)
+        engine.execute(figure)
+        for panel in self.panels:
+            wrap(panel.axes, figure)
+        engine.execute(figure)
+        figure.set_layout_engine("none")
+
+    def _wanted(self, row: list[Panel], width: float, height: float) -> float:
+        """How high a row is to be, in inches: as equal axes want it, else in the proportions that a chart reads well
+        in."""
+        wide = max(panel.axes.get_position(original=True).width for panel in row) * width
+        even = [panel for panel in row if panel.even]
+        if not even:
+            high = (0.8 if wide < 2 else 0.66 if wide < COLUMN else 0.42) * wide
+            return high if len(self.panels) == 1 else min(high, TALLEST_ROW)
+        ratios = []
+        for panel in even:
+            panel.axes.apply_aspect()
+            used = panel.axes.get_position()
+            ratios.append(used.height * height / (used.width * width))
+        return max(ratios) * wide
+
+
+def same(one: Axis, other: Axis) -> bool:
+    """Whether two panels have one axis."""
+    return bool(one.title) and (one.label, one.low, one.high) == (other.label, other.low, other.high)
+
+
+def widest(panels: list[Panel]) -> dict[str, Artist] | None:
+    """The legend that says what all of these panels have; None where there is none."""
+    found = max((panel.legend for panel in panels), key=len)
+    return found if all(panel.legend.keys() <= found.keys() for panel in panels) else None
+
+
+def shared(panels: list[Panel]) -> dict[str, Artist]:
+    """What every panel that has a legend says in it."""
+    legends = [panel.legend for panel in panels if panel.legend]
+    return {name: each for name, each in legends[0].items() if all(name in other for other in legends)}
+
+
+def legend(where: Figure | Axes, known: dict[str, Artist], width: float, **place: Any) -> Legend | None:
+    """In as few rows as so many points of width allow; the long names in one column."""
+    if not known:
+        return None
+    inside = isinstance(where, Axes)
+    figure = where.figure if inside else where
+    if inside:
+        place = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": ABOVE / 7}
+    names, handles = list(known), list(known.values())
+    longest = sorted(range(len(names)), key=lambda i: -len(names[i]))
+    for rows in range(1, len(names) + 1):
+        for order in (range(len(names)), longest):
+            said = [handles[i] for i in order], [names[i] for i in order]
+            made = where.legend(*said, ncols=-(-len(names) // rows), **place)
+            if inside:
+                made.set_in_layout(False)  # room is made by the heads, also over the neighbours
+            size = made.get_window_extent(figure.canvas.get_renderer())
+            if size.width <= width:
+                return made
+            if rows == len(names):
+                for said in made.get_texts():
+                    said.set_text(
+                        textwrap.fill(said.get_text(), int(len(max(names, key=len)) * width / size.width) - 3)
+                    )
+                return made
+            made.remove()
+    return None
+
+
+def wrap(axes: Axes, figure: Figure) -> None:
+    """Titles of axes that are too long on two lines."""
+    for label, long in ((axes.xaxis.label, 0), (axes.yaxis.label, 1)):
+        room, need = axes.bbox.size[long], label.get_window_extent(figure.canvas.get_renderer())
+        share = (need.size[long] + 4) / room
+        if label.get_text() and share > 1:
+            label.set_text(textwrap.fill(label.get_text(), int(len(label.get_text()) / share)))
