@@ -10,7 +10,6 @@ import re
 import secrets
 import sys
 from collections.abc import Sequence
-from contextlib import closing, nullcontext, suppress
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -21,13 +20,13 @@ from losslab.catalogue import Knob, knobs
 from losslab.data.faces import FaceSubset
 from losslab.data_command import add_data, add_folder
 from losslab.figure_command import add_figure
+from losslab.flags import FACE_KNOBS, as_flag, flag_name, kept_runs
 from losslab.losses import Loss
-from losslab.training import Diverged, Recipe, RunError, RunWriter, probe, train
+from losslab.training import Diverged, Recipe, RunError, RunWriter, Snapshot, probe, record, train
 from losslab.training.recipe import FACES
 
 # Flags about what is trained; the others are about how.
 WHAT = ("data", "classes", "per_class", "imbalance", "noise", "model", "dim")
-FACE_KNOBS = {name: knob for name, knob in knobs(FaceSubset).items() if name != "seed"}  # that is the recipe's
 PRESETS = ("small", "paper")  # where knobs begin
 
 
@@ -157,7 +156,7 @@ def add_training(parser: Parser, loss: Loss) -> None:
         "--out",
         type=Path,
         metavar="FOLDER",
-        default=Path(os.path.expanduser(os.environ.get("LOSSLAB_RUNS") or "runs")),
+        default=kept_runs(),
         help="where runs are kept (default: $LOSSLAB_RUNS, else runs)",
     )
     add_folder(where)
@@ -165,35 +164,9 @@ def add_training(parser: Parser, loss: Loss) -> None:
 
 
 def add_flag(group: Any, knob: Knob, default: Any) -> None:
-    shown = ",".join(map(str, default)) if isinstance(default, tuple) else knob_text(default)
-    notes = [
-        knob.help,
-        knob.between().strip().capitalize() + "." if knob.between() else "",
-        f"(default: {shown})",
-    ]
-    switch = {"nargs": "?", "const": True} if isinstance(knob.default, bool) else {}
     group.add_argument(
-        f"--{flag_name(knob.name)}",
-        **switch,
-        type=lambda text: value(knob, text),
-        default=default,
-        metavar=metavar(knob),
-        help=" ".join(filter(None, notes)).replace("%", "%%"),
+        f"--{flag_name(knob.name)}", type=lambda text: value(knob, text), default=default, **as_flag(knob, default)
     )
-
-
-def metavar(knob: Knob) -> str:
-    if isinstance(knob.default, bool):
-        return "true|false"
-    return "|".join(knob.choices) if knob.choices else knob.symbol or knob.name.upper()
-
-
-def knob_text(value: Any) -> str:
-    return f"{value:g}" if isinstance(value, float) else str(value).lower() if isinstance(value, bool) else str(value)
-
-
-def flag_name(name: str) -> str:
-    return name.replace("_", "-")
 
 
 def value(knob: Knob, text: str) -> Any:
@@ -246,29 +219,21 @@ def faces_of(chosen: dict[str, Any]) -> FaceSubset | None:
 
 def follow(recipe: Recipe, writer: RunWriter, total_steps: int, folder: Path | None) -> int:
     """Train into `writer` with a progress bar; the exit code."""
-    state, reason, code = "failed", "The program ended unexpectedly.", 1
     accuracy: dict[str, float] = {}
     try:
-        writer.state("running")
-        with (
-            closing(train(recipe, folder=folder)) as training,
-            tqdm(total=total_steps, unit="step", disable=None, dynamic_ncols=True) as bar,
-        ):
-            for snapshot in training:
-                writer.append(snapshot)
-                accuracy |= {k: v for k, v in snapshot.scalars.items() if k == "test_accuracy"}
+        with tqdm(total=total_steps, unit="step", disable=None, dynamic_ncols=True) as bar:
+
+            def tell(snapshot: Snapshot) -> None:
+                accuracy.update({k: v for k, v in snapshot.scalars.items() if k == "test_accuracy"})
                 bar.set_postfix(loss=f"{snapshot.scalars['loss']:.3f}", **{k: f"{v:.1%}" for k, v in accuracy.items()})
                 bar.update(snapshot.step - bar.n)
-        state, reason, code = "done", "", 0
+
+            record(train(recipe, folder=folder), writer, tell)
     except KeyboardInterrupt:
-        state, reason, code = "stopped", "Stopped at the keyboard.", 130
         print("Stopped; the run so far is kept.", file=sys.stderr)
+        return 130
     except (Diverged, RunError) as error:
-        reason = str(error)
-        print(reason, file=sys.stderr)
-    finally:
-        with suppress(RunError) if code else nullcontext():  # A full disk has been spoken of.
-            writer.state(state, reason)
-    if state == "done":
-        print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {snapshot.step} steps.")
-    return code
+        print(error, file=sys.stderr)
+        return 1
+    print(f"Test accuracy {accuracy['test_accuracy']:.2%} after {total_steps} steps.")
+    return 0

@@ -82,6 +82,7 @@ class Area(Mark):
     x: np.ndarray  # [w]
     y: np.ndarray  # [h]
     value: np.ndarray  # [h w]
+    span: tuple[float, float] | None = None  # from where to where its inks go; None: as its numbers do
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

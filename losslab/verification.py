@@ -270,6 +270,37 @@ def hardest(embedding: np.ndarray, label: np.ndarray, k: int) -> tuple[Scored, S
     return chosen[0], chosen[1]
 
 
+def cmc(embedding: np.ndarray, label: np.ndarray, draws: int = 20, seed: int = 0) -> np.ndarray:
+    """The cumulative match characteristic of embeddings [n d] with labels [n]: how often the own identity is among the
+    k nearest of a gallery, 0 to 1, [draws g] for k = 1 up to all g identities.
+
+    Each draw puts one sample of every identity, by `seed`, into the gallery; all others look for theirs by cosine
+    (closed-set identification). Of equal cosines the own one counts as the last. Errors as in `all_pairs`.
+    """
+    direction, label = labelled(embedding, label)
+    identity, label = np.unique(label, return_inverse=True)
+    draw, rates = np.random.default_rng(seed), []
+    for _ in range(draws):
+        order = draw.permutation(len(label))
+        _, first = np.unique(label[order], return_index=True)
+        gallery = order[first]  # [g], the first of each identity in this order
+        probes = np.delete(order, first)
+        ranks = np.concatenate([ranked(direction[part], direction[gallery], label[part]) for part in blocks(probes)])
+        rates.append(np.bincount(ranks, minlength=len(identity) + 1)[1:].cumsum() / len(probes))
+    return np.stack(rates)
+
+
+def ranked(direction: np.ndarray, gallery: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """The rank [n], from 1 on, of the own one among the gallery [g d], by their cosines with directions [n d]."""
+    cosine = direction @ gallery.T
+    return (cosine >= cosine[np.arange(len(own)), own, None]).sum(1)
+
+
+def blocks(order: np.ndarray) -> list[np.ndarray]:
+    """Positions in parts of `ROWS`."""
+    return [order[begin : begin + ROWS] for begin in range(0, len(order), ROWS)]
+
+
 def lowest(values: np.ndarray, k: int) -> np.ndarray:
     """Where the k lowest values are, in their order; of equal ones the first."""
     if k >= len(values):

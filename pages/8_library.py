@@ -2,7 +2,7 @@
 
 import streamlit as st
 
-from losslab import library
+from losslab import library, losses
 from pages.parts import shelves
 
 st.html(
@@ -42,6 +42,12 @@ with words:
 with picture:
     said = library.caption(kind)
     st.image(library.curve(kind), caption=said, alt=f"Curves of {card.title} over the angle. {said}", width="content")
+    st.page_link(
+        "pages/9_paper_figures.py",
+        label="Send to paper",
+        icon=":material/article:",
+        query_params={"figure": "LogitCurves", "losses": losses.written(losses.starting(name))},
+    )
 st.markdown(library.described(kind))
 
 st.subheader("Knobs", divider="gray", anchor=False)

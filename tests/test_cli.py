@@ -16,6 +16,7 @@ from PIL import Image
 from losslab import ArcFace, CosFace, IntraLoss, Linear, Softmax, cli, losses
 from losslab.catalogue import knobs
 from losslab.data.faces import FaceSubset
+from losslab.flags import knob_text
 from losslab.live.frames import encode
 from losslab.training import Recipe, Run, RunError, restore
 
@@ -66,7 +67,7 @@ def test_every_loss_starts_as_its_help_says(kind, capsys):
     start = losses.starting(kind)
     for name, knob in losses.knobs(start).items():
         assert f"--{name.replace('_', '-')} " in said and knob.help.split(".")[0] in said
-        assert f"(default: {cli.knob_text(losses.settings(start)[name])})" in said
+        assert f"(default: {knob_text(losses.settings(start)[name])})" in said
     arguments = vars(cli.parsed(["train", "--loss", kind.__name__]))
     assert losses.settings(start).items() <= arguments.items()
 

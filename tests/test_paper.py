@@ -1,8 +1,5 @@
 """Figures for paper: vector, with TrueType fonts and text that is text, at the width of a column."""
 
-import argparse
-import csv
-import dataclasses
 import io
 import math
 import os
@@ -15,9 +12,7 @@ import numpy as np
 import pytest
 from pypdf import PdfReader
 
-from losslab import ArcFace, losses, views
-from losslab.cli import Parser
-from losslab.figure_command import add_figure, flag
+from losslab import losses, views
 from losslab.render import paper
 from losslab.render.paper.look import LINES
 from losslab.render.words import Room
@@ -26,7 +21,7 @@ from losslab.training import Run
 from losslab.views.curves import Curves
 from pages.parts.server import RECORDINGS
 
-OF_RUNS = ("AngleHistograms", "AnglesMatrix", "Rivals", "GroupsOverTime")
+OF_RUNS = ("AngleHistograms", "AnglesMatrix", "Embeddings", "Rivals", "GroupsOverTime")
 STILL = ("MarginsOverTime",)  # of a training whose loss adapts its margins: no recording is
 FOUR = tuple(map(losses.starting, ("ArcFace", "CosFace", "SphereFace", "NormFace")))
 
@@ -57,10 +52,10 @@ def truetype(font) -> bool:
     return inner["/Subtype"] in ("/TrueType", "/CIDFontType2") and "/FontFile2" in inner["/FontDescriptor"]
 
 
-def check(drawn: bytes, width: float) -> str:
-    """A figure as papers want it; the text in it."""
+def check(drawn: bytes, width: float, high: float = 400) -> str:
+    """A figure as papers want it, not higher than so many points; the text in it."""
     page = opened(drawn)
-    assert float(page.mediabox.width) == pytest.approx(width, abs=0.05) and float(page.mediabox.height) < 400
+    assert float(page.mediabox.width) == pytest.approx(width, abs=0.05) and float(page.mediabox.height) <= high
     fonts = objects(page, "/Font")
     assert all(map(truetype, fonts))
     assert not [each for each in objects(page, "/XObject") if each["/Subtype"] == "/Image"]
@@ -203,70 +198,3 @@ def test_only_paper_knows_matplotlib():
     folder = room.parents[1]
     pattern = re.compile(r"^\s*(from|import) matplotlib", re.MULTILINE)
     assert {path.parent for path in folder.rglob("*.py") if pattern.search(path.read_text("utf-8"))} == {room}
-
-
-# -- the command -------------------------------------------------------------------------------------------
-
-
-def figure(*argv) -> int:
-    parser = Parser()
-    add_figure(parser.add_subparsers(), ["figure", *map(str, argv)])
-    arguments = parser.parse_args(["figure", *map(str, argv)])
-    return arguments.do(arguments)
-
-
-def test_a_figure_and_its_numbers(tmp_path, capsys):
-    out = tmp_path / "new" / "fig.pdf"
-    assert not figure("Curves", "--loss", "ArcFace(margin=0.3)", "--loss", "CosFace", "--scaled", "true", "--out", out)
-    scene = Curves(losses=(ArcFace(margin=0.3), losses.make("CosFace")), scaled=True).scene()
-    assert out.with_suffix(".csv").read_text("utf-8") == scene.table()
-    rows = list(csv.reader(io.StringIO(scene.table())))
-    assert len(rows) == 1 + sum(len(mark.at) for mark in scene.marks)
-    keywords = PdfReader(out).metadata["/Keywords"]
-    assert "margin=0.3" in keywords and "Curves scaled=true" in keywords and "losslab 0" in keywords
-    assert scene.says in capsys.readouterr().out
-
-
-def test_a_figure_of_a_run(tmp_path):
-    assert not figure("Rivals", "--run", RECORDINGS / "arcface-sphere", "--out", tmp_path / "a.svg", "--width", 90)
-    assert (tmp_path / "a.svg").read_text("utf-8").startswith("<?xml")
-
-
-def test_lists_of_numbers_are_flags_too(tmp_path):
-    wanted = "1,0,0 0,1,0 0,0,1"
-    assert not figure(
-        "Boundaries", "--prototypes", wanted, "--camera", "1,0,0,0,1,0,0,0,1", "--out", tmp_path / "a.pdf"
-    )
-    assert "17.2°" in opened((tmp_path / "a.pdf").read_bytes()).extract_text()
-
-
-@pytest.mark.parametrize(
-    ("argv", "sentence"),
-    [
-        (["Curve", "--out", "a.pdf"], "There is no view called 'Curve'"),
-        (["Curves", "--out", "a.exe"], "out is 'a.exe', but it must end in one of .pdf, .svg, .png."),
-        (["Curves", "--length", "x", "--out", "a.pdf"], "length is 'x', but it must be a number"),
-        (["Curves", "--loss", "Arc", "--out", "a.pdf"], "There is no loss called 'Arc'"),
-        (["Rivals", "--out", "a.pdf"], "This picture is of a training: open a run."),
-    ],
-)
-def test_asked_for_wrongly(argv, sentence, capsys):
-    try:
-        figure(*argv)
-    except (ValueError, SystemExit) as error:
-        assert sentence in f"{error} {capsys.readouterr().err}"
-    else:
-        raise AssertionError("It was done.")
-
-
-def test_every_field_of_every_view_has_a_flag(capsys):
-    assert not figure("--list")
-    listed = capsys.readouterr().out
-    for name, kind in views.catalogue().items():
-        assert f"{name}\n    {kind.card}" in listed
-        parser = argparse.ArgumentParser()
-        commands = parser.add_subparsers()
-        add_figure(commands, ["figure", name])
-        flags = commands.choices["figure"].format_help()
-        for field in dataclasses.fields(kind):
-            assert field.name == "losses" or f"{flag(field.name)} " in flags

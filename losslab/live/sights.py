@@ -3,12 +3,14 @@
     POST /losslab/sights           {"views": [name], "losses": [{"name", "knobs"}], "values": {}, "dark": bool}
                                    {"sights": [{"view", "title", "says", "notes", "names", "figure" or "ball"}],
                                     "losses": [what each is called], "took": ms}
-    POST /losslab/sights/{kind}    the first of the views as a file: csv, html, pdf or figure (JSON)
+    POST /losslab/sights/{kind}    the first of the views as a file: csv, html or figure (JSON); paper: what
+                                   the link of it as a figure for paper says (JSON, lists of texts by name)
     GET  /losslab/plotly.js        what draws the charts
 
 What makes no picture is answered by 400 and one sentence: {"error": ...}. Nothing here is kept or changes a run.
 """
 
+import dataclasses
 import gzip
 import hashlib
 import json
@@ -27,7 +29,9 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from losslab import __version__, losses, views
+from losslab import losses, views
+from losslab.figures import said
+from losslab.figures.seen import Seen
 from losslab.losses import Loss
 from losslab.losses.formula import filled, valued
 from losslab.render import ball, flat, screen, standalone
@@ -47,7 +51,7 @@ FILES = {
     "csv": "text/csv; charset=utf-8",
     "html": "text/html; charset=utf-8",
     "figure": "application/json",
-    "pdf": "application/pdf",
+    "paper": "application/json",
 }
 
 
@@ -106,17 +110,12 @@ class Sights:
         return answer(JSONResponse({"sights": sights, "losses": called, "took": took}))
 
     def _written(self, asked: dict, kind: str) -> Response:
-        _, view = next(iter(self._views(asked)))
+        name, view = next(iter(self._views(asked)))
+        if kind == "paper":
+            return answer(JSONResponse(link(name, view, asked.get("camera"))))
         scene, theme = view.scene(), DARK if asked.get("dark") else LIGHT
         if kind == "csv":
             text = scene.table()
-        elif kind == "pdf":
-            from losslab.render import paper  # Matplotlib takes a moment to come: only those wait who ask for paper
-
-            made = {"losses": ", ".join(map(losses.written, view.losses)), "version": f"losslab {__version__}"}
-            return answer(
-                Response(paper.draw(scene, metadata=made, camera=asked.get("camera")), media_type=FILES[kind])
-            )
         elif scene.space in (CIRCLE, SPHERE) and kind == "html":
             text = standalone.page(scene.title, "lone.js", turning(view, scene, asked.get("rotation")))
         else:
@@ -153,6 +152,18 @@ class Sights:
             while len(self._runs) > MOST_RUNS:
                 self._runs.popitem(last=False)
         return run
+
+
+def link(name: str, view: View, camera: Any) -> dict[str, list[str]]:
+    """The link of a view as a figure for paper: texts by name."""
+    fields = {field.name: field.default for field in dataclasses.fields(view)}
+    values = {each: getattr(view, each) for each in fields if each not in ("losses", "run")}
+    differ = tuple((each, value) for each, value in values.items() if value != fields[each])
+    run = getattr(view, "run", None)
+    texts = said.linked(said.plain(Seen(view=name, values=differ, losses=view.losses, runs=(run,) if run else ())))
+    if camera is not None and view.scene().space in (CIRCLE, SPHERE):
+        texts["camera"] = [views.written_value(flat.rotation(camera).ravel().tolist())]
+    return texts
 
 
 def chosen(asked: dict) -> tuple[Loss, ...]:

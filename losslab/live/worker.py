@@ -29,6 +29,7 @@ from losslab import losses
 from losslab.data import DataError
 from losslab.losses import ArcFace
 from losslab.training import Diverged, Recipe, Run, RunWriter, Snapshot, train, upcoming
+from losslab.training.threads import threads
 
 
 class Orders:
@@ -187,10 +188,7 @@ def step_back() -> None:
     if sys.platform == "linux":
         with suppress(OSError):
             Path("/proc/self/oom_score_adj").write_text("500")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # Threads of one step wait for each other: one that the server or a browser holds up holds up all. On two cores that
-    # somebody else used as well, two threads took over ten times as long as one.
-    torch.set_num_threads(max(1, cores - 1))
+    torch.set_num_threads(threads())
 
 
 def main() -> None:

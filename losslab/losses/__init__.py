@@ -6,6 +6,7 @@ from .arcface import ArcFace
 from .base import CODES, FAMILIES, SMALL_SOURCE, Angles, Card, Loss, Memory, SoftmaxLoss
 from .centerloss import CenterLoss
 from .circle import Circle, CirclePair
+from .code import code
 from .combined import CombinedMargin
 from .contrastive import Contrastive
 from .cosface import CosFace
@@ -64,7 +65,7 @@ __all__ = [
     "MarginLoss", "Memory", "NormFace", "P2SGrad", "PairLoss", "Pairs", "QAMFace", "RangeLoss", "RegularFace",
     "RingLoss", "SMALL_SOURCE", "Softmax", "SoftmaxLoss", "SphereFace", "SphereFace2", "SphereFaceR",
     "SubCenterArcFace", "Term", "Triplet", "UniFace", "UniTSFace", "UniformFace", "X2Softmax", "bases", "catalogue",
-    "kind", "knobs", "make", "plain", "read", "settings", "starting", "steerable", "steered", "title", "turned",
+    "code", "kind", "knobs", "make", "plain", "read", "settings", "starting", "steerable", "steered", "title", "turned",
     "wraps", "written",
 ]
 # fmt: on

@@ -82,10 +82,27 @@ def rotation(camera: Any) -> np.ndarray:
             return found
     except (TypeError, ValueError):
         pass
-    towards = np.array(FACING) / np.linalg.norm(FACING)
+    return facing(np.array(FACING) / np.linalg.norm(FACING))
+
+
+def facing(towards: np.ndarray) -> np.ndarray:
+    """The camera [3 3] of somebody who stands at a direction [3] and holds it upright."""
     right = np.cross([0, 0, 1], towards)
     right /= np.linalg.norm(right)
     return np.stack([right, np.cross(towards, right), towards])
+
+
+def standpoint(camera: Any) -> tuple[float, float]:
+    """Longitude and latitude in degrees from which a camera looks; `facing` is the way back, but for a tilted head."""
+    x, y, z = rotation(camera)[2]
+    return math.degrees(math.atan2(y, x)), math.degrees(math.asin(np.clip(z, -1, 1)))
+
+
+def stand(longitude_deg: float, latitude_deg: float) -> list[float]:
+    """The nine numbers of a camera at this place; at a pole, a little beside it."""
+    lon, lat = math.radians(longitude_deg), math.radians(min(max(latitude_deg, -89.5), 89.5))
+    towards = np.array([math.cos(lat) * math.cos(lon), math.cos(lat) * math.sin(lon), math.sin(lat)])
+    return facing(towards).round(5).ravel().tolist()
 
 
 # -- the sphere ----------------------------------------------------------------------------------------------
@@ -349,8 +366,8 @@ def around(scene: Scene) -> Iterator[Mark]:
             if pieces:
                 yield Path(role=role, of=k, at=broken(pieces))
     yield Path(role="rim", at=bow(0, 2 * math.pi))
-    spokes = broken([np.stack([0 * at, 0.7 * at]) for at in prototypes.at])
-    yield Path(role="spoke", at=spokes)
+    for at, k in zip(prototypes.at, prototypes.each, strict=True):
+        yield Path(role="spoke", of=int(k), at=np.stack([0 * at, 0.7 * at]))
     for mark in scene.marks:
         if mark is not prototypes:
             yield from on_circle(mark)

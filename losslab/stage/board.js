@@ -9,6 +9,7 @@ import { readTheme } from "./ink.js";
 import { applyTheme } from "./layout.js";
 import { Knobs } from "./knobs.js";
 import { Panel } from "./panel.js";
+import { paper } from "./saves.js";
 
 const boards = new Map();
 const REST = 400; // ms without a change before the page hears of it
@@ -167,6 +168,9 @@ class Board {
     if (!answer.ok) throw new Error((await answer.json()).error);
     return answer;
   }
+
+  /** The link of one view as a figure for paper. */
+  async sent(view, stance) { return paper(this.data.base, await (await this.file("paper", view, stance)).json()); }
 
   async #answer(question) {
     try {

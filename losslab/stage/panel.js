@@ -4,7 +4,7 @@ import { Assume } from "./assume.js";
 import { Ball } from "./ball.js";
 import { h, say } from "./dom.js";
 import { image, Plot } from "./plot.js";
-import { PAPER, Saves } from "./saves.js";
+import { Saves } from "./saves.js";
 
 export class Panel {
   constructor({ view, title, ball = false, part = null, losses = true }, board) {
@@ -14,7 +14,7 @@ export class Panel {
     this.title = h("h3", {}, title);
     this.says = h("p", { className: "says", "aria-live": "polite" });
     this.notes = h("p", { className: "notes" });
-    const { element: menu } = new Saves(title, (kind) => this.#saved(kind), (text) => board.complain(text), [PAPER]);
+    const { element: menu } = new Saves(title, (kind) => this.#saved(kind), { complain: (text) => board.complain(text), send: () => board.sent(this.view, this.body.stance) });
     this.element = h("section", { className: `panel ${ball ? "is-ball" : "is-chart"}`, "data-view": view },
       h("header", {}, this.title, ...(this.body.tools ?? []), menu, this.assume?.element), this.body.element, this.says, this.notes);
     this.body.retheme?.(board.theme);

@@ -14,7 +14,7 @@ import { applyTheme, helpPanel, Legend, toolbar } from "./layout.js";
 import { label } from "./marks.js";
 import { Player } from "./player.js";
 import { HEIGHT, WIDTH } from "./plot.js";
-import { drawing, page, Saves } from "./saves.js";
+import { chosen, drawing, numbers, page, paper, Saves } from "./saves.js";
 import { csv } from "./sheet.js";
 import { Timeline } from "./timeline.js";
 import { svg, written } from "./vector.js";
@@ -61,7 +61,7 @@ class Rack {
     this.grid = h("div", { className: "grid" });
     this.help = helpPanel();
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
-    this.saves = new Saves("the runs at this step", (kind) => this.#file(kind));
+    this.saves = new Saves("the runs at this step", (kind) => this.#file(kind), { send: () => this.#sent() });
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
       help: () => this.#toggleHelp(), saves: this.saves.element });
     this.align = h("button", { type: "button", className: "toggle", title: ALIGN, onclick: () => this.#setAligned(!this.aligned) }, "Align");
@@ -384,6 +384,14 @@ class Rack {
       : csv(...cells.map(({ picture: { shown, shows }, feed, title }) => ({ run: title.textContent, frame: shown.frame, info: feed.info,
         members: grouped(shown.frame, shows) })));
     return { blob, name: `losslab-compare-step-${Math.round(this.step)}.${kind}` };
+  }
+
+  /** The link of the same runs at this step as a figure for paper. */
+  #sent() {
+    const { base, cells: [{ camera, picture: { shown } } = { picture: {} }], options, hidden, runs } = this;
+    if (!shown) return null;
+    const said = { figure: "SideBySide", runs: runs.map(({ run }) => run), step: Math.round(this.step), ...chosen(options, hidden, shown.frame.dim) };
+    return paper(base, { ...said, camera: numbers(camera.matrix) });
   }
 
   /** The runs side by side as they lie here, each as the server draws it. */

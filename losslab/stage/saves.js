@@ -1,10 +1,10 @@
-// What is shown as a file: the same four kinds everywhere, in one menu; and where the server draws it, as a figure.
+// What is shown as a file: the same four kinds everywhere, in one menu; and sent to the page of paper figures.
 
 import { h, mark, save, say } from "./dom.js";
 import { image } from "./plot.js";
 
 const KINDS = [["png", "Picture (PNG)"], ["svg", "Vector (SVG)"], ["html", "Page (HTML)"], ["csv", "Numbers (CSV)"]];
-export const PAPER = ["pdf", "Paper (PDF)"]; // a figure at the width of a column
+const PAPER = ["paper", "Send to paper"]; // as a figure of a paper, on a page of its own
 const SERVED = ["svg", "html"]; // what a run needs the server for
 const AWAY = "The server does not answer; save again when it is back.";
 
@@ -12,12 +12,12 @@ export class Saves {
   problem = h("p", { className: "problem", role: "alert", hidden: true });
 
   /** A menu for files of `what`. `make(kind)` gives {blob, name}, or null while nothing is shown; what goes wrong is
-   *  said by `complain`, or in `problem`. `more` are kinds besides the four. */
-  constructor(what, make, complain = (text) => { say(this.problem, text); this.problem.hidden = !text; }, more = []) {
-    Object.assign(this, { make, complain });
+   *  said by `complain`, or in `problem`. `send()` gives the link of what is shown as a paper figure. */
+  constructor(what, make, { complain = (text) => { say(this.problem, text); this.problem.hidden = !text; }, send } = {}) {
+    Object.assign(this, { make, complain, send });
     this.summary = h("summary", { title: `Save ${what}`, "aria-label": `Save: ${what}` }, "Save");
-    this.buttons = [...KINDS, ...more].map(([kind, text]) => h("button", { type: "button", "data-kind": kind,
-      onclick: () => { this.element.open = false; this.#save(kind); } }, text));
+    this.buttons = [...KINDS, ...(send ? [PAPER] : [])].map(([kind, text]) => h("button", { type: "button", "data-kind": kind,
+      onclick: () => { this.element.open = false; kind === PAPER[0] ? this.#send() : this.#save(kind); } }, text));
     this.element = h("details", { className: "save" }, this.summary, h("div", { className: "choices" }, ...this.buttons));
     this.element.addEventListener("focusout", (event) => { if (!this.element.contains(event.relatedTarget)) this.element.open = false; });
     this.element.addEventListener("keydown", (event) => {
@@ -27,7 +27,7 @@ export class Saves {
   }
 
   /** Leaves out what a page without a server cannot make. */
-  alone() { for (const button of this.buttons) button.hidden = SERVED.includes(button.dataset.kind); }
+  alone() { for (const button of this.buttons) button.hidden = [...SERVED, PAPER[0]].includes(button.dataset.kind); }
 
   async #save(kind) {
     this.complain("");
@@ -40,7 +40,35 @@ export class Saves {
     say(this.summary, "Save");
     mark(this.element, "aria-busy", false);
   }
+
+  /** In a tab of its own, so that what is going on here goes on; it opens at once, for later it would be blocked. */
+  async #send() {
+    this.complain("");
+    const tab = open("", "_blank");
+    try {
+      const link = await this.send();
+      if (link && tab) tab.location = link;
+      else tab?.close();
+    } catch (error) {
+      tab?.close();
+      this.complain(error.message);
+    }
+  }
 }
+
+/** The link of the page of paper figures for what is said: by name texts, or lists of them. */
+export function paper(base, said) {
+  const link = new URLSearchParams();
+  for (const [name, value] of Object.entries(said)) for (const each of [value].flat()) link.append(name, each);
+  return `${base}/paper_figures?${link}`;
+}
+
+/** Numbers as a link has them. */
+export const numbers = (values) => Array.from(values, (value) => Number(value.toFixed(5))).join();
+
+/** What of a picture's options its figure knows, as texts. */
+export const chosen = ({ colour, split, zones, plane }, hidden, dim) =>
+  ({ colour, split, zones, plane: Boolean(plane) && dim === 2, ...(hidden.size ? { hidden: [...hidden].join() } : {}) });
 
 /** What the server makes of a wish; throws with one sentence where it makes nothing. */
 async function made(path, wish) {

@@ -16,7 +16,7 @@ import { applyTheme, explain, helpPanel, Legend, STATES, toolbar } from "./layou
 import { Pad } from "./pad.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
-import { drawing, page, Saves } from "./saves.js";
+import { chosen, drawing, numbers, page, paper, Saves } from "./saves.js";
 import { trailOf } from "./scene.js";
 import * as contact from "./sheet.js";
 import { faith, sentence } from "./stats.js";
@@ -87,7 +87,7 @@ class Stage {
     this.charts = new Charts({ onseek: (steps, step) => this.#seekStep(steps, step) });
     this.timeline = new Timeline(this.player, { onchange: change, open: () => this.#open });
     this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
-    this.saves = new Saves("the run at this snapshot", (kind) => this.#file(kind));
+    this.saves = new Saves("the run at this snapshot", (kind) => this.#file(kind), { send: () => this.#sent() });
     this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
       help: () => this.#toggleHelp(), saves: this.saves.element });
     this.wanders = h("button", { type: "button", className: "toggle", hidden: true, title: "Turn through all dimensions by itself (t)",
@@ -500,6 +500,14 @@ class Stage {
       : kind === "png" ? await picture.file() : kind === "svg" ? await drawing(base, { run, snapshot: frame.index, camera: camera.matrix }, `${feed.info.title}. ${this.finding.textContent}`)
       : await page(base, "stage", { run, map, gallery, start: this.seen });
     return { blob, name };
+  }
+
+  /** The link of the same picture as a figure for paper; of a map the true angles, which paper can believe. */
+  #sent() {
+    const { data: { run, base = "" }, camera, options, hidden, picture } = this, frame = picture.shown?.frame;
+    if (!frame) return null;
+    const at = { runs: run, snapshot: frame.index };
+    return paper(base, frame.map ? { figure: "Rivals", ...at } : { figure: "Embeddings", ...at, ...chosen(options, hidden, frame.dim), camera: numbers(camera.matrix) });
   }
 
   /** The gallery as a table, or as a contact sheet: a picture, a vector drawing or a page. */

@@ -5,9 +5,10 @@ from .build import head_at, restore
 from .images import probe
 from .loop import Diverged, train
 from .recipe import Recipe
+from .record import record
 from .run import Probe, Run, RunError, RunWriter, Snapshot, Status, thin
 
 __all__ = [
     "Diverged", "Probe", "Recipe", "Run", "RunError", "RunWriter", "Snapshot", "Status", "branched", "head_at",
-    "in_force", "probe", "restore", "thin", "train", "upcoming",
+    "in_force", "probe", "record", "restore", "thin", "train", "upcoming",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """A run on disk: what was asked for and what happened, one directory that is the only truth.
 
-    recipe.json     the recipe, the version of losslab, how many steps it takes, who owns it
+    recipe.json     the recipe, the version of losslab, the code of its losses, how many steps it takes, who owns it
     probe.npz       the images that every snapshot shows, their labels as told and true
     snapshots.bin   one record a snapshot, only ever appended
     status.json     queued, running, paused, done, stopped, failed or interrupted, and why
@@ -31,6 +31,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 import losslab
+from losslab import losses
 
 from .recipe import Recipe
 
@@ -109,8 +110,8 @@ class RunWriter:
         """
         self._open(path, dtype, probe.total_steps)
         about = {
-            "recipe": recipe.to_dict(), "version": losslab.__version__, "total_steps": probe.total_steps,
-            "owner": owner,
+            "recipe": recipe.to_dict(), "version": losslab.__version__, "code": code_of(recipe),
+            "total_steps": probe.total_steps, "owner": owner,
         }  # fmt: skip
         arrays = {
             "images": probe.images, "labels": probe.labels, "truth": probe.truth, "split": probe.split,
@@ -236,6 +237,7 @@ class Run:
                 raise ValueError("it is not a set of names and values.")
             self.recipe = Recipe.from_dict(about["recipe"])
             self.version, self.owner = str(about["version"]), str(about["owner"])
+            self.code = str(about.get("code", ""))  # of its losses; runs of before say nothing of it
             self.total_steps = int(about["total_steps"])
         except FileNotFoundError:
             raise RunError(f"There is no run in {self.path}.") from None
@@ -316,6 +318,11 @@ class Run:
                 return dict(stored)
         except Exception as error:  # A damaged archive fails in as many ways as it has parts.
             raise RunError(f"{self.path / name} is missing or damaged: train this recipe again.") from error
+
+
+def code_of(recipe: Recipe) -> str:
+    """Which code the losses of a recipe are made of."""
+    return losses.code(recipe.loss, *(loss for _, loss in recipe.later))
 
 
 def encode(snapshot: Snapshot, dtype: np.dtype) -> bytes:

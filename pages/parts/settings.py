@@ -26,13 +26,15 @@ def widget(
     on_change: Callable | str = "rerun",
     bind: str | None = "query-params",
 ) -> Any:
-    """The widget for a knob: chips for choices, a switch, a slider where the range is a scale, else a number."""
+    """The widget for a knob: chips for choices, a switch, a word, a slider where the range is a scale, else a number."""
     label = label or f"{knob.name.replace('_', ' ').capitalize()}{f' {knob.symbol}' if knob.symbol else ''}"
     shared = {"key": key, "help": knob.help or None, "on_change": on_change, "bind": bind}
     if knob.choices:
         return st.segmented_control(label, knob.choices, default=value, required=True, **shared)
     if isinstance(knob.default, bool):
         return st.toggle(label, value, **shared)
+    if isinstance(knob.default, str):
+        return st.text_input(label, value, **shared)
     if knob.unit:
         label += f" ({knob.unit})"
     kind = type(knob.default)

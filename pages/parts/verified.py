@@ -176,6 +176,13 @@ def verification(id: str, going: bool) -> None:
         f"{len(genuine)} pairs of one person and {len(impostor)} of two, with the network of step {found.step}; an "
         "embedding is the sum of those of the image and its mirror image."
     )
+    if chosen == STRANGERS:
+        st.page_link(
+            "pages/9_paper_figures.py",
+            label="Send to paper",
+            icon=":material/article:",
+            query_params={"figure": "VerificationCurves", "runs": id},
+        )
 
 
 def tested(id: str, chosen: str) -> Test | None:

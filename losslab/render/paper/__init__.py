@@ -50,22 +50,21 @@ def draw(
         dpi: dots per inch of a PNG, and of what `raster` makes.
         metadata: what is written into the file besides the title and what it says: losses, values, version.
         camera: from where a sphere is seen: see `losslab.render.flat`.
-        raster: samples as a picture in the file instead of a marker each: for clouds of many thousands.
+        raster: samples as a picture in the file instead of a marker each: for clouds of many thousands. PGF is text
+            and keeps the markers.
 
     Raises:
-        ValueError: for a kind, a width or a style that there is none of, and for PGF with `raster`.
+        ValueError: for a kind, a width or a style that there is none of.
     """
     for name, said, known in (("kind", kind, KINDS), ("style", style, STYLES)):
         if said not in known:
             raise ValueError(f"{name} is {said!r:.40}, but it must be one of {', '.join(known)}.")
-    if raster and kind == "pgf":
-        raise ValueError("PGF is text and holds no picture: draw it without raster.")
     plate = drawn if isinstance(drawn, Plate) else alone(drawn)
     inches, out = measured(width), io.BytesIO()
     grey = style == "grey"
     settings = {name: tone(said, grey) if str(said).startswith("#") else said for name, said in SHEET.items()}
     with ONE, sheets.context(["default", settings]):
-        figure = Page(plate, inches, grey, camera, raster).figure
+        figure = Page(plate, inches, grey, camera, raster and kind != "pgf").figure
         said = said_of(plate, kind, metadata or {})
         if kind == "pgf":
             return pgf.written(figure, said)

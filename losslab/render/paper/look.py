@@ -18,10 +18,11 @@ STEPS = 24  # inks of a magnitude
 MOST_WRITTEN = 12  # rows of a table whose numbers are written into it
 LONGEST_ARROW = 0.09  # of the picture's width
 DARKEST = 0.45  # luminance above which a line is too pale for white paper
+LABEL = 7.5  # points: what axes show
 SHEET = {
     "font.family": "DejaVu Sans",  # comes with Matplotlib: the same on every machine
     "font.size": 7,
-    "axes.labelsize": 7.5,
+    "axes.labelsize": LABEL,
     "axes.linewidth": 0.5,
     "axes.edgecolor": LIGHT.soft,
     "axes.labelcolor": LIGHT.text,
@@ -94,6 +95,7 @@ SHAPES = {"drawn": "*", "cross": "X"}
 MARKERS = "os^DvP<X>p"  # of classes and losses in grey
 HATCHES = ("////", "\\\\\\\\", "....", "xxxx", "----", "||||", "++++", "oooo")
 GREYS = ("#1c1c1c", "#767676", "#4a4a4a", "#9a9a9a", "#333333", "#8a8a8a", "#5f5f5f", "#a8a8a8")
+PAPER = {"facecolor": (LIGHT.background, 0.75), "linewidth": 0, "pad": 0.5}  # under words that stand over a picture
 WORDS = {
     "word": ("center", "center", "text"),
     "caption": ("center", "top", "soft"),

@@ -11,17 +11,20 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import ListedColormap, Normalize
 from matplotlib.figure import Figure
 from matplotlib.legend import Legend
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from losslab.render import style
 from losslab.render.style import LIGHT
-from losslab.scene import CHART, Axis, Plate
+from losslab.scene import CHART, CIRCLE, SPHERE, Axis, Plate
 
-from .look import COLUMN, EVEN, FULL, TALLEST, Inks
+from .look import COLUMN, EVEN, FULL, LABEL, TALLEST, Inks
 from .panel import Panel, Scales, flattened
 
+NARROWEST = 1.45  # inches of a panel with its axes: on a narrower page fewer stand side by side
 GUTTER = 0.3  # inches between panels, for the numbers on their axes
 TALLEST_ROW = 2.0  # inches, of charts below or above other panels
+MOST_NAMED = 12  # classes in a legend
 ABOVE = 3.0  # points between a panel, its legend and its head
 
 
@@ -31,7 +34,7 @@ class Page:
     def __init__(self, plate: Plate, inches: float, grey: bool, camera: Any, raster: bool) -> None:
         self.figure = Figure(figsize=(inches, inches), dpi=72, layout="constrained")
         FigureCanvasAgg(self.figure)  # measures words
-        self.plate, self.columns = plate, plate.columns
+        self.plate, self.columns = plate, max(1, min(plate.columns, int(inches / NARROWEST)))
         many = len(plate.panels) > 1
         flat = [flattened(scene, camera, maps=not many) for scene in plate.panels]
         scales = Scales([scene for scene, _ in flat])
@@ -39,11 +42,12 @@ class Page:
         room = inches / self.columns - GUTTER * many
         self.panels = []
         for i, (scene, named) in enumerate(flat):
+            round = plate.panels[i].space in (CIRCLE, SPHERE)
             row, column = divmod(i, self.columns)
             last = many and i == len(flat) - 1 and column == 0 and scene.space == CHART and not scene.square
             axes = self.figure.add_subplot(self.grid[row, column : self.columns if last else column + 1])
             own = style.class_inks(max(len(scene.names), 1)) if scene.by_class else style.SERIES
-            panel = Panel(scene, axes, Inks(grey, own), scales, inches - GUTTER if last else room, raster)
+            panel = Panel(scene, axes, Inks(grey, own), scales, inches - GUTTER if last else room, round, raster)
             for path, word in named:
                 panel.name(path, word)
             self.panels.append(panel)
@@ -71,6 +75,12 @@ class Page:
                 if same(panel.scene.y, other.scene.y):
                     panel.axes.set_ylabel("")
                     panel.axes.tick_params(labelleft=panel.scene.y.low is None)
+        said = [panel for panel in self.panels if panel.axes.get_xlabel()]
+        names = {panel.axes.get_xlabel() for panel in said}
+        if len(said) > 2 and len(names) == 1 and said == self.rows[-1]:
+            self.figure.supxlabel(names.pop(), fontsize=LABEL)
+            for panel in self.panels:
+                panel.axes.set_xlabel("")
 
     # -- what inks mean --------------------------------------------------------------------------------------
 
@@ -107,10 +117,13 @@ class Page:
             known = shared(self.panels)
         for panel in self.panels:
             panel.legend = {name: each for name, each in panel.legend.items() if name not in known}
+        unnamed = [panel for panel in self.panels if panel.nameless()]
+        if unnamed and len(unnamed[0].scene.names) <= MOST_NAMED:
+            known = unnamed[0].classes() | known
         above = legend(self.figure, known, wide, loc="outside upper left")
         for row in self.rows:
             known = widest(row)
-            if known is None:
+            if known is None or sum(bool(panel.legend) for panel in row) == 1:
                 made = [legend(panel.axes, panel.legend, 72 * panel.inches) for panel in row]
             else:
                 made = [legend(row[0].axes, known, wide)]
@@ -123,8 +136,12 @@ class Page:
             return
         for panel in panels:
             i = self.panels.index(panel)
-            head = f"({chr(ord('a') + i)}) {self.plate.heads[i] if self.plate.heads else ''}".rstrip()
-            panel.axes.set_title(head, loc="left", pad=legend + ABOVE + (ABOVE if legend else 0))
+            said, above = (
+                self.plate.heads[i] if self.plate.heads else "",
+                self.plate.heads[: max(0, i - self.columns + 1)],
+            )
+            head = f"({chr(ord('a') + i)}) {'' if above and above[-1] == said else said}".rstrip()
+            panel.head = panel.axes.set_title(head, loc="left", pad=legend + ABOVE + (ABOVE if legend else 0))
 
     def _height(self, made: Legend) -> float:
         return made.get_window_extent(self.figure.canvas.get_renderer()).height / 72
@@ -151,7 +168,11 @@ class Page:
         figure.set_figheight(np.ceil(72 * figure.get_figheight() - 0.1) / 72)
         engine.execute(figure)
         for panel in self.panels:
-            wrap(panel.axes, figure)
+            wrap(panel.axes)
+        for row in self.rows:
+            ends = [panel.axes.bbox.x0 for panel in row[1:]] + [figure.bbox.width]
+            for panel, end in zip(row, ends, strict=True) if len(self.panels) > 1 else ():
+                fill(panel.head, end - panel.axes.bbox.x0 - ABOVE)
         engine.execute(figure)
         figure.set_layout_engine("none")
 
@@ -217,10 +238,14 @@ def legend(where: Figure | Axes, known: dict[str, Artist], width: float, **place
     return None
 
 
-def wrap(axes: Axes, figure: Figure) -> None:
+def wrap(axes: Axes) -> None:
     """Titles of axes that are too long on two lines."""
-    for label, long in ((axes.xaxis.label, 0), (axes.yaxis.label, 1)):
-        room, need = axes.bbox.size[long], label.get_window_extent(figure.canvas.get_renderer())
-        share = (need.size[long] + 4) / room
-        if label.get_text() and share > 1:
-            label.set_text(textwrap.fill(label.get_text(), int(len(label.get_text()) / share)))
+    fill(axes.xaxis.label, axes.bbox.width)
+    fill(axes.yaxis.label, axes.bbox.height, 1)
+
+
+def fill(text: Text, room: float, long: int = 0) -> None:
+    """Words that need more room than so many points (`long` 0: across, 1: up) on several lines."""
+    share = (text.get_window_extent(text.figure.canvas.get_renderer()).size[long] + 4) / room
+    if text.get_text() and share > 1:
+        text.set_text(textwrap.fill(text.get_text(), int(len(text.get_text()) / share)))

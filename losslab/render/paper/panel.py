@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch, PathPatch
 from matplotlib.path import Path as Outline
 from matplotlib.patheffects import withStroke
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator
 
 from losslab.render import flat, style
@@ -19,7 +20,22 @@ from losslab.render.style import LIGHT
 from losslab.render.words import Room
 from losslab.scene import CHART, CIRCLE, SPHERE, Area, Arrows, Axis, Mark, Path, Points, Scene
 
-from .look import CURVES, DASH, EVEN, LINES, LONGEST_ARROW, MOST_WRITTEN, SHAPES, SIZES, SMALL, STEPS, TICK, WORDS, Inks
+from .look import (
+    CURVES,
+    DASH,
+    EVEN,
+    LINES,
+    LONGEST_ARROW,
+    MOST_WRITTEN,
+    PAPER,
+    SHAPES,
+    SIZES,
+    SMALL,
+    STEPS,
+    TICK,
+    WORDS,
+    Inks,
+)
 
 
 def flattened(scene: Scene, camera: Any, maps: bool) -> tuple[Scene, list[tuple[Path, str]]]:
@@ -27,9 +43,11 @@ def flattened(scene: Scene, camera: Any, maps: bool) -> tuple[Scene, list[tuple[
     if scene.space not in (CIRCLE, SPHERE):
         return scene, []
     made, rows = flat.flattened(scene, camera, maps), list(flat.legend(scene, 0))
-    ends = (None, None), (None, None)
     if scene.space == SPHERE:
         ends = ((-1.08, 2.2), (-1.2, 1.08)) if maps else ((-1.04, 1.04),) * 2
+    else:  # alike in all panels, whatever stands outside
+        reach = 1.42 if scene.of_role("ground") else 1.22 if scene.of_role("sample") else 1.03
+        ends = ((-reach, reach),) * 2
     x, y = (Axis("", "", low, high) for low, high in ends)
     bare = dataclasses.replace(made, marks=made.marks[: len(made.marks) - len(rows)], x=x, y=y)
     return bare, [(line, word.words[0]) for line, word in zip(rows[::2], rows[1::2], strict=True)]
@@ -39,43 +57,52 @@ class Scales:
     """What several panels measure alike: from where to where the inks of a magnitude go, and how long arrows are."""
 
     def __init__(self, scenes: list[Scene]) -> None:
-        marks = [mark for scene in scenes for mark in scene.marks]
         self._values: dict[tuple[str, str], list[np.ndarray]] = {}
-        for mark in marks:
-            if isinstance(mark, Arrows):
-                self._values.setdefault(("arrows", mark.role), []).append(mark.size)
-            elif isinstance(mark, Area) and mark.role == "ground":
-                self._values.setdefault(("ground", ""), []).append(mark.value.ravel())
-            elif getattr(mark, "value", None) is not None:
-                self._values.setdefault((mark.role, mark.name), []).append(mark.value.ravel())
+        self._key: dict[int, tuple[str, str]] = {}  # of each mark
+        for scene in scenes:
+            names: dict[str, str] = {}  # of a role: on the maps beside a sphere a mark goes on without its name
+            for mark in scene.marks:
+                value = mark.size if isinstance(mark, Arrows) else getattr(mark, "value", None)
+                if value is not None and value.size:
+                    names[mark.role] = mark.name or names.get(mark.role, "")
+                    alike = isinstance(mark, Arrows) or mark.role == "ground"  # whatever they are called
+                    self._key[id(mark)] = mark.role, "" if alike else names[mark.role]
+                    self._values.setdefault(self._key[id(mark)], []).append(value.ravel())
 
     def norm(self, mark: Mark) -> Normalize:
         """Of a magnitude shown by ink."""
         if mark.role == "ground":  # by its square root: most places feel next to nothing
-            return PowerNorm(0.5, 0, float(np.nanquantile(self._all("ground", ""), 0.98)) or 1.0, clip=True)
-        found = self._all(mark.role, mark.name)
-        return Normalize(float(np.nanmin(found)), float(np.nanmax(found)))
+            return PowerNorm(0.5, 0, float(np.nanquantile(self._all(mark), 0.98)) or 1.0, clip=True)
+        if span := getattr(mark, "span", None):
+            return Normalize(*span)
+        return Normalize(float(np.nanmin(self._all(mark))), float(np.nanmax(self._all(mark))))
 
-    def longest(self, role: str) -> float:
-        """What the longest arrows of this role stand for."""
-        return float(np.quantile(self._all("arrows", role), 0.98)) or 1.0
+    def longest(self, mark: Arrows) -> float:
+        """What the longest arrows of its role stand for."""
+        return float(np.quantile(self._all(mark), 0.98)) or 1.0
 
-    def _all(self, role: str, name: str) -> np.ndarray:
-        return np.concatenate(self._values[role, name])
+    def _all(self, mark: Mark) -> np.ndarray:
+        return np.concatenate(self._values[self._key[id(mark)]])
 
 
 class Panel:
-    """One scene being drawn on axes that are about `inches` wide. What it says of its inks is for the page to write."""
+    """One scene being drawn on axes that are about `inches` wide; `round`, it was on the circle or the sphere. What it
+    says of its inks is for the page to write."""
 
-    def __init__(self, scene: Scene, axes: Axes, inks: Inks, scales: Scales, inches: float, raster: bool) -> None:
+    def __init__(
+        self, scene: Scene, axes: Axes, inks: Inks, scales: Scales, inches: float, round: bool, raster: bool
+    ) -> None:
+        self.round = round
         self.scene, self.axes, self.inks, self.scales = scene, axes, inks, scales
         self.raster = raster
         self.inches = inches
         self.grow = 1.0 if inches > SMALL else 0.8  # of markers
+        self.head: Text | None = None  # that the page writes over it
         self.legend: dict[str, Artist] = {}
         self.inked: dict[str, tuple[ListedColormap, Normalize]] = {}  # magnitudes shown by ink, by name
         self.words: list[tuple[np.ndarray, str, float]] = []  # places, words, and how far from one another
         self.places: list[tuple[np.ndarray, bool]] = []  # what words keep clear of; whether a line joins it
+        self.badges: list[tuple[np.ndarray, float]] = []  # places where no word may be, and how wide in points
         self.bare = scene.space != CHART and not scene.x.title.strip("xy")
         self.even = scene.space != CHART or scene.square
         for i, mark in enumerate(scene.marks):
@@ -85,6 +112,21 @@ class Panel:
     def name(self, path: Path, word: str) -> None:
         """A line of the legend."""
         self.legend[word] = Line2D([], [], **self._line(path))
+
+    def nameless(self) -> bool:
+        """Are there samples of a class whose name stands nowhere?"""
+        samples = [mark.each for mark in self.scene.of_role("sample") if mark.each is not None]
+        named = [mark.each for mark in self.scene.of_role("prototype") if mark.each is not None and mark.words]
+        found = set(np.concatenate(samples).tolist()) if samples else set()
+        return self.scene.by_class and bool(found - set(np.concatenate(named).tolist() if named else ()))
+
+    def classes(self) -> dict[str, Artist]:
+        """The ink of each class, for a legend."""
+        look = {"linestyle": "none", "markersize": 3.5, "markeredgewidth": 0}
+        return {
+            name: Line2D([], [], **look, color=self.inks.line(k), marker=self.inks.marker(k))
+            for k, name in enumerate(self.scene.names)
+        }
 
     # -- marks -----------------------------------------------------------------------------------------------
 
@@ -100,14 +142,13 @@ class Panel:
                 self._area(mark, order)
             case Path():
                 self._path(mark, order)
-            case Points(role="word") if self.inches <= SMALL:  # too near to everything to stand anywhere
+            case Points(role="word") if self.round and self.inches <= SMALL:  # too near to everything to stand anywhere
                 self.words += [(at, word, 1) for at, word in zip(mark.at, mark.words, strict=True)]
             case Points() if mark.role in WORDS:
                 across, up, tone = WORDS[mark.role]
                 for at, word in zip(mark.at, mark.words, strict=True):
-                    paper = {"facecolor": (LIGHT.background, 0.75), "linewidth": 0, "pad": 0.5}
                     look = {"ha": across, "va": up, "color": self.inks.tone(getattr(LIGHT, tone))}
-                    self._write(at, word, bbox=None if mark.role == "remark" else paper, **look)
+                    self._write(at, word, bbox=None if mark.role == "remark" else PAPER, **look)
             case Points():
                 self._points(mark, order)
             case Arrows():
@@ -157,7 +198,8 @@ class Panel:
             made = self.axes.scatter(
                 *mark.at.T, c=mark.value, cmap=self.inks.ramp(), norm=norm, edgecolors=LIGHT.background, **many
             )
-            self.inked[mark.name] = made.cmap, norm
+            if mark.name:
+                self.inked[mark.name] = made.cmap, norm
         else:
             for k in np.unique(known):
                 of = None if k < 0 else int(k)
@@ -178,6 +220,7 @@ class Panel:
         inside = mark.role == "prototype" and max(map(len, mark.words), default=0) < 3
         for at, k, word in zip(mark.at, known, mark.words, strict=False):
             if inside:
+                self.badges.append((at, size))
                 tone = self.inks.tone(style.readable(self.inks.fill(None if k < 0 else int(k))))
                 self._write(
                     at, word, ha="center", va="center_baseline", color=tone, zorder=order, size=7 * self.grow**0.7
@@ -195,9 +238,10 @@ class Panel:
         if not len(size):
             return
         span = float(np.ptp(np.concatenate([each.at for each in alike]), axis=0).max()) or 1.0
-        share = np.clip(size / self.scales.longest(mark.role), 0, 1)
+        share = np.clip(size / self.scales.longest(mark), 0, 1)
         along = mark.along / np.maximum(np.linalg.norm(mark.along, axis=1, keepdims=True), 1e-12)
-        reach = (np.sqrt(share) * LONGEST_ARROW * span * (0.45 if mark.role == "push" else 1))[:, None]
+        longest = LONGEST_ARROW * (1.5 if self.inches <= SMALL else 1) * (0.45 if mark.role == "push" else 1)
+        reach = (np.sqrt(share) * longest * span)[:, None]
         tip, side = mark.at + along * reach, np.stack([-along[:, 1], along[:, 0]], 1)
         neck, wing = tip - 0.38 * reach * along, 0.17 * reach * side
         if mark.of is not None:
@@ -307,18 +351,18 @@ class Panel:
 
     def _axes(self) -> None:
         for said, own, name in ((self.scene.x, self.axes.xaxis, "x"), (self.scene.y, self.axes.yaxis, "y")):
-            self.axes.set(**{f"{name}label": said.label})
+            self.axes.set(**{f"{name}label": "" if self.bare else said.label})
             if said.knee:
                 getattr(self.axes, f"set_{name}scale")("symlog", linthresh=said.knee)
-            elif said.ticks is None:
+            if said.ticks is not None:
+                every = 1 if said.words or name == "y" else -(-len(said.ticks) * TICK // self.inches)
+                own.set_ticks(said.ticks[:: int(every)], said.words or None)
+            elif not said.knee:
                 fine = (
                     {"nbins": 7, "steps": [1, 1.5, 2, 3, 5, 6, 10]} if said.unit == "°" else {"nbins": 8, "steps": EVEN}
                 )
                 room = round(self.inches / TICK / (1 if said.unit == "°" else 1.4)) if name == "x" else 8
                 own.set_major_locator(MaxNLocator(**fine | {"nbins": max(2, min(fine["nbins"], room))}))
-            else:
-                every = 1 if said.words or name == "y" else -(-len(said.ticks) * TICK // self.inches)
-                own.set_ticks(said.ticks[:: int(every)], said.words or None)
             if said.low is not None:
                 self.axes.set(**{f"{name}lim": (said.low, said.high)})
         if self.even:
@@ -335,13 +379,17 @@ class Panel:
         room = Room(*self.axes.get_window_extent(pen).get_points())
         for places, joined in self.places:
             room.take(put.transform(places), joined)
+        for at, wide in self.badges:
+            room.fill(put.transform(at) - wide / 2, put.transform(at) + wide / 2)
         there: dict[tuple, list] = {}
         for at, word, away in self.words:
             there.setdefault(tuple(put.transform(at).round()), []).append((at, word, away))
         for same in there.values():
             at, _, away = same[0]
             word = ", ".join(dict.fromkeys(each for _, each, _ in same))
-            made = self.axes.annotate(word, at, (0, 0), textcoords="offset points", ha="center", va="center", zorder=3)
+            made = self.axes.annotate(
+                word, at, (0, 0), textcoords="offset points", ha="center", va="center", zorder=3, bbox=PAPER
+            )
             box = made.get_window_extent(pen)
             here = put.transform(at)
             made.set_position(room.place(here, np.array([box.width, box.height]), away) - here)
