@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .report import machine, markdown
 
-NAMES = ("mnist", "field", "projections", "train", "knob", "boards", "stage", "faces")
+NAMES = ("mnist", "field", "projections", "train", "knob", "boards", "stage", "faces", "figures")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

@@ -63,4 +63,5 @@ def known(monkeypatch, *figures: type[Figure]) -> None:
     """Have the catalogue be LogitCurves and these figures."""
     found = {"LogitCurves": catalogue()["LogitCurves"], **{figure.__name__: figure for figure in figures}}
     monkeypatch.setattr(base, "catalogue", lambda: found)
+    monkeypatch.setattr("losslab.figures.catalogue", lambda: found)
     monkeypatch.setattr("losslab.figure_command.catalogue", lambda: found)

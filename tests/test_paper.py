@@ -13,8 +13,9 @@ import pytest
 from pypdf import PdfReader
 
 from losslab import losses, views
-from losslab.render import paper
+from losslab.render import flat, paper
 from losslab.render.paper.look import LINES
+from losslab.render.paper.pgf import latex
 from losslab.render.words import Room
 from losslab.scene import CHART, PLANE, Area, Arrows, Axis, Path, Points, Scene
 from losslab.training import Run
@@ -198,3 +199,50 @@ def test_only_paper_knows_matplotlib():
     folder = room.parents[1]
     pattern = re.compile(r"^\s*(from|import) matplotlib", re.MULTILINE)
     assert {path.parent for path in folder.rglob("*.py") if pattern.search(path.read_text("utf-8"))} == {room}
+
+
+# -- LaTeX -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("said", "written"),
+    [
+        ("50 % of A_1 & B", r"50 \% of A\_1 \& B"),
+        ("θ₁ (°)", r"\ensuremath{\theta}\ensuremath{_{1}} (\ensuremath{^{\circ}})"),
+        ("m\u0302 −1", r"\ensuremath{\hat{m}} \ensuremath{-}1"),
+        (r"\input{x}~^", r"\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}"),
+    ],
+)
+def test_words_for_latex(said, written):
+    assert latex(said) == written
+
+
+def test_pgf_holds_the_words_and_no_picture():
+    text = paper.draw(Curves(losses=FOUR).scene(), "pgf", metadata={"version": "losslab 1"}).decode()
+    assert r"\begin{pgfpicture}" in text and "Angle to the own prototype" in text and "includegraphics" not in text
+    assert "% Keywords: version: losslab 1" in text
+
+
+def test_every_letter_that_a_figure_may_say_is_known_to_latex():
+    """What neither ASCII nor a sign of ours would be missing in a document's font."""
+    said = {axis.label for name in views.catalogue() if name not in STILL
+            for scene in [view(name).scene()] for axis in (scene.x, scene.y)}  # fmt: skip
+    assert not {sign for words in said for sign in latex(words) if ord(sign) > 127}
+
+
+# -- where a sphere is seen from ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("stand", [(0, 0), (-51, 17), (180, -60), (30, 90)])
+def test_where_one_stands_is_what_the_camera_says(stand):
+    longitude, latitude = flat.standpoint(flat.stand(*stand))
+    assert latitude == pytest.approx(min(stand[1], 89.5), abs=0.02)
+    assert math.cos(math.radians(longitude - stand[0])) == pytest.approx(1, abs=1e-4)
+
+
+def test_without_maps_a_sphere_is_one_disc():
+    scene = view("Boundaries").scene()
+    both, one = (flat.flattened(scene, maps=maps) for maps in (True, False))
+    assert max(np.nanmax(mark.at[:, 0]) for mark in both.of_role("rim")) > 2
+    (rim,) = one.of_role("rim")
+    assert np.nanmax(rim.at) == pytest.approx(1) and not one.of_role("caption")

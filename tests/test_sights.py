@@ -6,7 +6,9 @@ import pytest
 from starlette.applications import Starlette
 from starlette.testclient import TestClient
 
+from losslab.figures.said import make, unlinked
 from losslab.live import sights
+from losslab.training import Run
 from losslab.views import MOST
 from pages.parts.server import RECORDINGS
 
@@ -121,6 +123,29 @@ def test_files(client, kind, start):
     answer = ask(client, f"/{kind}")
     assert answer.status_code == 200 and answer.text.lstrip().startswith(start)
     assert answer.headers["content-type"].startswith(sights.FILES[kind].split(";")[0])
+
+
+def test_what_is_seen_is_sent_to_paper_unchanged(client):
+    camera = [0, 1, 0, 0, 0, 1, 1, 0, 0]
+    values = {"run": RUN, "snapshot": 5, "samples": True, "beside": "the question"}
+    said = {"losses": [{"name": "CosFace", "knobs": {"margin": 0.3, "scale": 16}}], "values": values, "camera": camera}
+    link = ask(client, "/paper", views=["Boundaries"], **said).json()
+    assert link.pop("camera") == ["0,1,0,0,0,1,1,0,0"]
+    figure = unlinked(link)
+    assert figure == {
+        "figure": "Boundaries",
+        "runs": [RUN],
+        "losses": ["CosFace(scale=16, margin=0.3)"],
+        "snapshot": "5",
+        "samples": "true",
+    }
+    (scene,) = make(figure, lambda id: Run(RECORDINGS / id)).plate().panels
+    assert scene.title == ask(client, views=["Boundaries"], **said).json()["sights"][0]["title"]
+
+
+def test_what_makes_no_figure_is_one_sentence(client):
+    answer = ask(client, "/paper", views=["Rivals"], values={"run": "gone"})
+    assert answer.status_code == 400 and "not on this server" in answer.json()["error"]
 
 
 def test_a_file_of_no_kind(client):
