@@ -82,6 +82,7 @@ def test_a_figure_is_trained_turned_and_taken_home(tab, server):
     coloured = picture(page).get_attribute("src")
     page.get_by_test_id("stMainBlockContainer").get_by_text("grey", exact=True).click()
     until(lambda: picture(page).get_attribute("src") != coloured, 20, "the page in grey")
+    page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
     until(lambda: "style=grey" in page.evaluate("location.search"), 20, "the link to say grey")
     with zipfile.ZipFile(io.BytesIO(taken(page, "All, with the script that rebuilds them (zip)"))) as zipped:
         assert 'style = "grey"' in zipped.read("toyscatter.toml").decode()
