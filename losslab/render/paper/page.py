@@ -32,7 +32,9 @@ class Page:
     """One figure being drawn."""
 
     def __init__(self, plate: Plate, inches: float, grey: bool, camera: Any, raster: bool) -> None:
-        self.figure = Figure(figsize=(inches, inches), dpi=72, layout="constrained")
+        wide = inches / min(plate.columns, len(plate.panels))
+        high = 1 + wide * -(-len(plate.panels) // plate.columns)  # enough for a first look: see `_size`
+        self.figure = Figure(figsize=(inches, high), dpi=72, layout="constrained")
         FigureCanvasAgg(self.figure)  # measures words
         self.plate, self.columns = plate, max(1, min(plate.columns, int(inches / NARROWEST)))
         many = len(plate.panels) > 1
@@ -152,7 +154,8 @@ class Page:
         """The height that the panels need at this width."""
         figure = self.figure
         engine = figure.get_layout_engine()
-        engine.set(w_pad=0.02, h_pad=0.02)
+        many = len(self.panels) > 1  # alone it goes to the edge
+        engine.set(w_pad=0.045 if many else 0.02, h_pad=0.045 if many else 0.02, wspace=0, hspace=0)
         for _ in range(8):
             engine.execute(figure)
             width, height = figure.get_size_inches()
@@ -163,7 +166,7 @@ class Page:
             change = shrink * sum(wanted) - sum(now)
             self.grid.set_height_ratios(wanted)
             figure.set_figheight(height + change)
-            if abs(change) < 0.003:
+            if abs(change) < 0.01:
                 break
         figure.set_figheight(np.ceil(72 * figure.get_figheight() - 0.1) / 72)
         engine.execute(figure)
