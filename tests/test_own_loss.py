@@ -1,4 +1,4 @@
-"""The guide keeps its word: its example, dropped in as one file, is listed, trained, drawn, shown and tested."""
+"""The guide keeps its word: its example, dropped in as one file, is listed, trained, drawn, printed and tested."""
 
 import os
 import re
@@ -12,6 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "docs" / "write_your_own.md"
 NAME = "TaperedArc"
+FIGURE = f"--loss {NAME}(margin=0.4) --loss ArcFace --per-class 30 --epochs 1 --probe 60 --out toy.pdf".split()
 
 SHOWN = f"""
 from pathlib import Path
@@ -70,6 +71,9 @@ def test_the_example_of_the_guide_needs_no_other_edit(project):
     with start(project, "-m", "pytest", "-k", NAME, "-p", "no:xdist", "-p", "no:cacheprovider", *tests) as testing:
         assert "Test accuracy" in ended(training)
         ended(start(project, "-c", SHOWN))
+        ended(start(project, "-m", "losslab", "figure", "ToyScatter", *FIGURE))
+        assert f"{NAME}(margin=0.4)" in (project / "toy.toml").read_text("utf-8")
+        assert (project / "toy.pdf").read_bytes().startswith(b"%PDF")
         assert int(re.search(r"(\d+) passed", ended(testing))[1]) > 20
 
 
