@@ -26,7 +26,7 @@ def widget(
     on_change: Callable | str = "rerun",
     bind: str | None = "query-params",
 ) -> Any:
-    """The widget for a knob: chips for choices, a switch, a word, a slider where the range is a scale, else a number."""
+    """The widget of a knob: chips for choices, a switch, a word, a slider where the range is a scale, else a number."""
     label = label or f"{knob.name.replace('_', ' ').capitalize()}{f' {knob.symbol}' if knob.symbol else ''}"
     shared = {"key": key, "help": knob.help or None, "on_change": on_change, "bind": bind}
     if knob.choices:
