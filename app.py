@@ -22,7 +22,9 @@ if get_script_run_ctx(suppress_warning=True):
         ".stStatusWidget { display: none }"  # it has a Stop of its own, which stops no training
         ".stApp:has(.stSidebar[data-collapsed=true]) .stMainBlockContainer { padding-top: 2.75rem }</style>"
     )
-    found = sorted((Path(__file__).parent / "pages").glob("[0-9]*.py"))
+    found = sorted(
+        (Path(__file__).parent / "pages").glob("[0-9]*.py"), key=lambda path: int(path.stem.partition("_")[0])
+    )
     st.navigation(
         [st.Page(path, title=path.stem.split("_", 1)[1].replace("_", " ").capitalize()) for path in found]
     ).run()

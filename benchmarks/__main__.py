@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .report import machine, markdown
 
-NAMES = ("mnist", "field", "projections", "train", "knob", "boards", "stage", "faces", "figures")
+NAMES = ("mnist", "field", "projections", "train", "knob", "boards", "stage", "faces", "figures", "heads", "scaling")
 RESULTS = Path(__file__).parent / "RESULTS.md"
 
 

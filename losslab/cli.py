@@ -19,11 +19,14 @@ from losslab import losses
 from losslab.catalogue import Knob, knobs
 from losslab.data.faces import FaceSubset
 from losslab.data_command import add_data, add_folder
+from losslab.export_command import add_export
 from losslab.figure_command import add_figure
 from losslab.flags import FACE_KNOBS, as_flag, flag_name, kept_runs
 from losslab.losses import Loss
+from losslab.scale_command import add_scale
 from losslab.training import Diverged, Recipe, RunError, RunWriter, Snapshot, probe, record, train
 from losslab.training.recipe import FACES
+from losslab.verify_command import add_verify
 
 # Flags about what is trained; the others are about how.
 WHAT = ("data", "classes", "per_class", "imbalance", "noise", "model", "dim")
@@ -67,7 +70,7 @@ class Parser(argparse.ArgumentParser):
 def parsed(argv: list[str]) -> argparse.Namespace:
     """What `argv` asks for."""
     parser = Parser(prog="losslab", description="See what a face-recognition loss does to the sphere.")
-    commands = parser.add_subparsers(required=True, metavar="train | data | figure")
+    commands = parser.add_subparsers(required=True, metavar="train | scale | verify | export | data | figure")
     training = commands.add_parser(
         "train",
         help="train a small network and record how its embeddings move",
@@ -77,6 +80,9 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     add_training(training, asked_loss(argv if argv[:1] == ["train"] else []))
     add_data(commands.add_parser("data", help="list data sets and faces, download, check, sample or convert them"))
     add_figure(commands, argv)
+    add_scale(commands)
+    add_verify(commands)
+    add_export(commands)
     arguments, unknown = parser.parse_known_args(argv)
     if unknown:
         raise ValueError(strange(unknown[0], getattr(arguments, "kind", None)))

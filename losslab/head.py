@@ -2,16 +2,21 @@
 
 import functools
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
+from torch.distributed import ProcessGroup
 
+from .classes import Batch, Division, FoldedSGD, Processes, drawn
+from .classes.products import Products
 from .geometry import unit
 from .losses import Angles, Loss, Memory, PairLoss, Pairs
 
+Method = TypeVar("Method", bound=Callable[..., Any])
 
-def wide(method: Callable) -> Callable:
+
+def wide(method: Method) -> Method:
     """A method that computes in the precision of its tensors: autocast, which would round products to half, is off."""
 
     @functools.wraps(method)
@@ -22,7 +27,7 @@ def wide(method: Callable) -> Callable:
         with torch.autocast(device, enabled=False):
             return method(self, tensor, *more, **named)
 
-    return run
+    return cast(Method, run)
 
 
 class Head(nn.Module):
@@ -36,6 +41,13 @@ class Head(nn.Module):
     """
 
     prototypes: Tensor  # [C d]; [C·K d] for a loss with K prototypes a class
+    step: Tensor  # calls in training so far
+    seed: Tensor
+    if TYPE_CHECKING:
+
+        def __call__(self, embedding: Tensor, label: Tensor) -> Tensor: ...
+
+    division: Division | None = None  # how the classes are divided, if they are
 
     def __init__(
         self, loss: Loss, dim: int, classes: int, *, seed: int | None = None, ignore_index: int = -100
@@ -58,9 +70,10 @@ class Head(nn.Module):
             )
         self.loss, self.dim, self.classes, self.ignore_index = loss, dim, classes, ignore_index
         draw = None if seed is None else torch.Generator().manual_seed(seed)
+        k = loss.subcentres
         # Length about 1 in any dimension: uniform directions, and a step of the same angle for every d.
-        self._own(torch.randn(classes * loss.subcentres, dim, generator=draw) / dim**0.5)
-        self.memory = Memory(loss.at(torch.tensor(0)), dim, classes, draw)
+        self._own(drawn(classes * k, dim, draw, self.first * k, self.count * k) / dim**0.5)
+        self.memory = Memory(loss.at(torch.tensor(0)), dim, classes, draw, self.division)
         self.register_buffer("seed", torch.tensor((torch.initial_seed() if seed is None else seed) & 0xFFFFFFFF))
         self.register_buffer("step", torch.tensor(0))
 
@@ -68,11 +81,22 @@ class Head(nn.Module):
         """Make `prototypes` out of random directions."""
         raise NotImplementedError
 
+    @property
+    def first(self) -> int:
+        """The first class whose prototypes are here."""
+        return self.division.first if self.division else 0
+
+    @property
+    def count(self) -> int:
+        """How many classes have their prototypes here."""
+        return self.division.count if self.division else self.classes
+
     @wide
     def logits(self, embedding: Tensor) -> Tensor:
-        """[b, C], scaled and without margin: what inference ranks by."""
+        """[b, C], scaled and without margin: what inference ranks by. Of classes that are divided over processes, those
+        that are here."""
         label = torch.zeros(len(embedding), dtype=torch.long, device=embedding.device)
-        return self.loss.at(self.step).logits(self.angles(embedding, label))
+        return self.loss.at(self.step).logits(self._table(embedding, label))
 
     @wide
     @torch.no_grad()
@@ -95,6 +119,7 @@ class Head(nn.Module):
         """What a loss sees of samples whose cosines [n C] to the classes are simply given, with labels [n], for
         embeddings of length `norm` and prototypes of length 1: for pictures of angles. No place need have such angles,
         so what looks at places (centres, say) sees every embedding at the origin."""
+        self._all_here()
         count, place = cosine.shape[1], cosine.new_zeros(len(cosine), self.dim)
         target = cosine.gather(1, label[:, None]).squeeze(1)
         return Angles(
@@ -119,6 +144,17 @@ class Head(nn.Module):
     @wide
     def angles(self, embedding: Tensor, label: Tensor) -> Angles:
         """What the batch sees of the classes."""
+        self._all_here()
+        return self._table(embedding, label)
+
+    def _all_here(self) -> None:
+        if self.count < self.classes:
+            raise ValueError(
+                f"Only {self.count} of {self.classes} classes have their prototypes in this process, so no table of "
+                "all can be made: call the head itself, or its gap or logits."
+            )
+
+    def _table(self, embedding: Tensor, label: Tensor) -> Angles:
         self._check(embedding, label)
         counted = label != self.ignore_index
         label = torch.where(counted, label, 0)
@@ -126,7 +162,7 @@ class Head(nn.Module):
         prototype, length = unit(self.prototypes.to(embedding.dtype))
         cosine, nearest = direction @ prototype.T, label
         if (k := self.loss.subcentres) > 1:
-            cosine, which = cosine.unflatten(1, (self.classes, k)).max(2)
+            cosine, which = cosine.unflatten(1, (self.count, k)).max(2)
             nearest = label * k + which.gather(1, label[:, None]).squeeze(1)
             length = torch.ones_like(length[::k])
         target = cosine.gather(1, label[:, None]).squeeze(1)
@@ -137,11 +173,15 @@ class Head(nn.Module):
 
     def _directions(self, embedding: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """The embeddings in the precision of all that follows, their directions and their lengths."""
+        embedding, floor = self._widened(embedding)
+        return embedding, *unit(embedding, floor)
+
+    def _widened(self, embedding: Tensor) -> tuple[Tensor, float]:
+        """The embeddings in the precision of all that follows, and the length up to which one has no direction."""
         # Shorter than this a gradient would not fit the embedding's own type (it is the push divided by the length).
         floor = 1e-2 if embedding.dtype == torch.float16 else 1e-12
         wide = torch.promote_types(torch.promote_types(embedding.dtype, self.prototypes.dtype), torch.float32)
-        embedding = embedding.to(wide)
-        return embedding, *unit(embedding, floor)
+        return embedding.to(wide), floor
 
     def _check(self, embedding: Tensor, label: Tensor) -> None:
         if embedding.ndim != 2 or embedding.shape[1] != self.dim or not embedding.is_floating_point():
@@ -179,24 +219,131 @@ class PrototypeHead(Head):
     int64 in [0, C). Raises ValueError for wrong shapes, types and labels, FloatingPointError for embeddings that are
     not finite (on an accelerator neither is looked at, for that would stop it: bad labels assert there, and a bad
     embedding gives a bad loss).
+
+    **Many classes.** With `tile` no table [b, C] is ever held, in neither direction: losses and gradients are the same,
+    worked out for so many classes at a time. With `group` the classes are divided over its processes, and `prototypes`
+    are those of the classes `first` to `first + count` alone. Every process calls the head with its own samples, whose
+    losses it gets, and takes their mean; what a loss asks of a batch (statistics, random margins) it asks of all
+    processes' samples together. The gradient of an embedding is that of the process's own mean; that of the prototypes
+    is summed over processes and divided by their number, as DistributedDataParallel does for the network before. On a
+    CPU processes may have batches of different length, and an error in one is raised in all; on an accelerator batches
+    must be equal.
     """
+
+    def __init__(
+        self,
+        loss: Loss,
+        dim: int,
+        classes: int,
+        *,
+        seed: int | None = None,
+        ignore_index: int = -100,
+        tile: int | str | None = None,
+        group: ProcessGroup | None = None,
+        sample_rate: float = 1.0,
+        products: torch.dtype | None = None,
+        update: FoldedSGD | None = None,
+    ) -> None:
+        """
+        Args:
+            loss, dim, classes, seed, ignore_index: as in `Head`; in a group the same for all, and without a seed that
+                of its first process.
+            tile: classes at a time; "auto": as many as suit the device; None: all.
+            group: processes to divide the classes over; None: alone.
+            sample_rate: below 1 a step in training looks at the classes of its samples, and of the others only at so
+                many at random that it is this share of all (Partial FC, arXiv:2203.15565). An approximation: the sum
+                over the others is smaller, and only the prototypes that were looked at get a gradient.
+            products: torch.bfloat16 or torch.float16 to round what goes into products of matrices; what comes out of
+                them, and everything after, is float32.
+            update: makes a step with the prototypes in the backward pass; see `FoldedSGD`.
+        """
+        if not 0 < sample_rate <= 1:
+            raise ValueError(f"sample_rate is {sample_rate:g}, but it must be above 0 and at most 1.")
+        if products not in (None, torch.bfloat16, torch.float16):
+            raise ValueError(f"products is {products}, but it must be torch.bfloat16, torch.float16 or None.")
+        processes = Processes(group)
+        if not processes.alone:
+            seed = agreed(processes, (type(loss).__name__, dim, classes), seed)
+        divided = (tile, group, products, update) != (None,) * 4 or sample_rate < 1
+        self.division = Division(classes, processes, tile) if divided else None
+        super().__init__(loss, dim, classes, seed=seed, ignore_index=ignore_index)
+        self.sample_rate, self.products, self.update = sample_rate, Products(products), update
+        if update is not None:
+            self.register_buffer("velocity", torch.zeros_like(self.prototypes))
 
     def _own(self, first: Tensor) -> None:
         self.prototypes = nn.Parameter(first)
 
     @wide
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        a, loss = self.angles(embedding, label), self.loss.at(self.step)
+        if self.division is None:
+            return self._judged(self.angles(embedding, label))
+        return self._divided(embedding, label)
+
+    @torch.compiler.disable  # what is around it may be compiled; tiles work their gradients out by themselves
+    def _divided(self, embedding: Tensor, label: Tensor) -> Tensor:
+        a, batch = self._pieces(embedding, label)
+        return batch.own(self._judged(a, batch))
+
+    def _judged(self, a: Angles, batch: Batch | None = None) -> Tensor:
+        loss = self.loss.at(self.step)
         if self.training:
             with torch.no_grad():
                 loss.observe(a)
-        value = torch.where(a.counted, loss(a), 0)
+        value = torch.where(a.counted, loss(batch.remembering(a) if batch else a), 0)
         if self.training:
             with torch.no_grad():
                 loss.remember(a)
                 # A new tensor: a compiled gradient may draw its margins again, from the step as it was.
                 self.step = self.step + 1
         return value
+
+    def _pieces(self, embedding: Tensor, label: Tensor) -> tuple[Angles, Batch]:
+        """What the batch of all processes sees of classes in pieces."""
+        problem = None
+        try:
+            self._check(embedding, label)
+        except (ValueError, FloatingPointError) as found:
+            problem = found
+        sizes = self.division.processes.agree(len(embedding), problem, embedding.device)
+        update = self.update if self.training else None
+        batch = Batch(
+            self.division, self.products, self.loss.subcentres, sizes, update, getattr(self, "velocity", None)
+        )
+        label = batch.gathered(label)
+        counted = label != self.ignore_index
+        if self.training and self.sample_rate < 1:
+            wanted = torch.where(counted, label, -1)
+            batch.chosen = self.division.sample(wanted, self.sample_rate, self.seed, self.step)
+        label = torch.where(counted, label, 0)
+        draws = {"seed": self.seed, "step": self.step} if self.training else {}
+        wide, floor = self._widened(embedding)
+        a = batch.see(wide, floor, label, counted, self.prototypes, self.memory, self.loss.weighs_length, **draws)
+        return a, batch
+
+    @wide
+    @torch.no_grad()
+    def gap(self, embedding: Tensor, label: Tensor) -> Tensor:
+        if self.division is None:
+            return super().gap(embedding, label)
+        a, batch = self._pieces(embedding, label)
+        return batch.own(self.loss.at(self.step).gap(a))
+
+    def extra_repr(self) -> str:
+        here = f", here={self.first}..{self.first + self.count - 1}" if self.count < self.classes else ""
+        return super().extra_repr() + here
+
+
+def agreed(processes: Processes, mine: tuple, seed: int | None) -> int:
+    """The seed of the first process, if all are about to make the same head."""
+    drawn = int(torch.randint(2**32, ())) if seed is None else seed
+    said = processes.objects((mine, seed, drawn))
+    if len({each[:2] for each in said}) > 1:
+        heads = "; ".join(
+            f"{loss} of {classes} classes in {dim} dimensions, seed {s}" for (loss, dim, classes), s, _ in said
+        )
+        raise ValueError(f"All processes must make the same head; these differ: {heads}.")
+    return said[0][2]
 
 
 class PairHead(Head):

@@ -33,7 +33,7 @@ class AdaCos(SoftmaxLoss):
 
     def observe(self, a: Angles) -> None:
         scale = a.memory.scale
-        others = torch.logsumexp(a.others(scale * a.cosine), 1)
+        others = a.logsumexp(lambda t: scale * t.cosine)
         # Ignored samples out of the mean (as e^−∞) and out of the median (as not-a-number).
         number = a.counted.sum()
         level = torch.logsumexp(torch.where(a.counted, others, torch.finfo(others.dtype).min), 0) - number.log()

@@ -1,9 +1,10 @@
 """What every loss is made of: the angles it may look at, two curves of an angle, one reduction over classes."""
 
 import copy
+import dataclasses
 from collections.abc import Callable
 from dataclasses import InitVar, dataclass, field
-from typing import Any, ClassVar, dataclass_transform
+from typing import Any, ClassVar, Protocol, dataclass_transform
 
 import torch
 from torch import Tensor, nn
@@ -13,6 +14,14 @@ from losslab.catalogue import check_knobs, knob, knobs
 from losslab.schedules import Schedule
 
 from . import draws
+
+
+class Division(Protocol):
+    """How classes are divided over processes, as far as a memory must know."""
+
+    def everyone(self, rows: Tensor) -> Tensor: ...
+
+    def mine(self, rows: Tensor) -> Tensor: ...
 
 
 @dataclass(frozen=True)
@@ -51,17 +60,32 @@ class Memory(nn.Module):
 
     Replace, as in `a.memory.mean = ...`, and do not write into what a formula uses: the gradient of a batch may still
     need what was there, and a compiled one may work it out again.
+
+    A value without dimensions is one for all classes; any other has a row for each, and where classes are divided
+    over processes each keeps the rows of its own.
     """
 
-    def __init__(self, loss: "Loss", dim: int, classes: int, draw: torch.Generator | None) -> None:
+    def __init__(
+        self, loss: "Loss", dim: int, classes: int, draw: torch.Generator | None, division: "Division | None" = None
+    ) -> None:
         super().__init__()
+        self.division = division
         for name, value in loss.begin(dim, classes, draw).items():
+            rows = self.mine(value) if value.ndim else value
             if isinstance(value, nn.Parameter):
-                self.register_parameter(name, value)
+                self.register_parameter(name, nn.Parameter(rows.detach()))
             else:
-                self.register_buffer(name, value)
+                self.register_buffer(name, rows)
         if isinstance(base := getattr(loss, "base", None), Loss):
-            self.base = Memory(base, dim, classes, draw)
+            self.base = Memory(base, dim, classes, draw, division)
+
+    def everyone(self, rows: Tensor) -> Tensor:
+        """[C ...] the rows of all classes, from those of this process."""
+        return rows if self.division is None else self.division.everyone(rows)
+
+    def mine(self, rows: Tensor) -> Tensor:
+        """The rows of this process's classes, from those of all, [C ...]."""
+        return rows if self.division is None else self.division.mine(rows)
 
     def _apply(self, fn: Callable, recurse: bool = True) -> "Memory":
         def at_least_float32(value: Tensor) -> Tensor:
@@ -75,7 +99,13 @@ class Memory(nn.Module):
 
 @dataclass(frozen=True)
 class Angles:
-    """What a batch of b samples sees of the C classes, and all that a loss may look at. Float32 or better."""
+    """What a batch of b samples sees of the C classes, and all that a loss may look at. Float32 or better.
+
+    Here the classes lie side by side in one table. A head with very many of them has the same in pieces
+    (`losslab.classes`), and there a formula can look at a table [b c] only inside the curves that it hands to
+    `logsumexp`, `sum` and `amax`, which get one piece after another; at the own class, wherever it is, by `target`,
+    `own_length` and `at_own`. A formula written so works everywhere.
+    """
 
     cosine: Tensor  # [b C] to every prototype
     target: Tensor  # [b] to the own prototype
@@ -91,10 +121,61 @@ class Angles:
     seed: Tensor | None = None  # of random margins, with `step`; without it they take their mean
     step: Tensor | None = None
 
+    @property
+    def classes(self) -> int:
+        """C, the number of all classes."""
+        return self.cosine.shape[1]
+
+    # -- over the other classes --------------------------------------------------------------------------
+    # `curve(t, *more)` [b c] is worked out from `t`, what the batch sees of some c classes. Whatever else it needs with
+    # a gradient is handed over as `more`.
+
+    def logsumexp(self, curve: Callable[..., Tensor], *more: Any) -> Tensor:
+        """[b] log of the sum of exponentials of a curve."""
+        return torch.logsumexp(self.others(curve(self, *more)), 1)
+
+    def sum(self, curve: Callable[..., Tensor], *more: Any) -> Tensor:
+        """[b] sum of a curve."""
+        return curve(self, *more).masked_fill(self.own, 0).sum(1)
+
+    def amax(self, curve: Callable[..., Tensor], *more: Any) -> Tensor:
+        """[b] largest value of a curve."""
+        return self.others(curve(self, *more)).amax(1)
+
     def others(self, value: Tensor) -> Tensor:
         """`value` [b C] with the own class taken out of any later maximum or sum of exponentials."""
         # Not minus infinity: a row of nothing else (one class only) must still have finite gradients.
         return value.masked_fill(self.own, torch.finfo(value.dtype).min)
+
+    # -- rows of numbers, one for each class -------------------------------------------------------------
+
+    @property
+    def own_length(self) -> Tensor:
+        """[b] length of the own prototype before normalising."""
+        return self.length[self.label]
+
+    def at_own(self, rows: Tensor) -> Tensor:
+        """[b ...] the row of the own class, from a row for each class."""
+        return rows[self.label]
+
+    def add(self, rows: Tensor, value: Tensor) -> Tensor:
+        """Add `value` [b ...] to the rows [C ...] of the samples' classes, in place."""
+        return rows.index_add_(0, self.label, value)
+
+    def by_class(self, value: Tensor) -> Tensor:
+        """[C ...] sums of `value` [b ...] over the samples of each class."""
+        return self.add(value.new_zeros(self.classes, *value.shape[1:]), value)
+
+    def last(self) -> Tensor:
+        """[C] position in the batch of the last sample of each class that counts; −1 where there is none."""
+        # The largest position: the same on every device, where plain indexing is not.
+        position = torch.arange(1, len(self.label) + 1, device=self.label.device)
+        position = torch.where(self.counted, position, 0)
+        return position.new_zeros(self.classes).scatter_reduce(0, self.label, position, "amax") - 1
+
+    def total(self, rows: Tensor) -> Tensor:
+        """[...] sum over all classes of a row for each."""
+        return rows.sum(0)
 
     @property
     def own(self) -> Tensor:
@@ -105,6 +186,10 @@ class Angles:
         """Cosines [b C] of the own prototype to every class's: 1 at the own."""
         cosine = self.prototype[self.nearest] @ self.prototype.T
         return cosine.unflatten(1, (self.cosine.shape[1], -1)).amax(2)
+
+    def but(self, **changes: Any) -> "Angles":
+        """The same with some fields changed."""
+        return dataclasses.replace(self, **changes)
 
     def mean(self, value: Tensor, otherwise: Tensor) -> Tensor:
         """Mean of `value` [b] over the samples that count; where none does, `otherwise`, in whose precision it is."""
@@ -183,12 +268,13 @@ class Loss:
 
     def gap(self, a: Angles) -> Tensor:
         """Positive minus the best negative, [b]: above zero the sample clears the margin."""
-        return self.positive(a) - a.others(self.negative(a)).amax(1)
+        return self.positive(a) - a.amax(self.negative)
 
     # -- what the head keeps for it ----------------------------------------------------------------------
 
     def begin(self, dim: int, classes: int, draw: torch.Generator | None) -> dict[str, Tensor]:
-        """What `a.memory` holds at first, by name: an `nn.Parameter` is learned, a plain tensor is slow state."""
+        """What `a.memory` holds at first, by name: an `nn.Parameter` is learned, a plain tensor is slow state. A tensor
+        with dimensions has a row for each class."""
         return {}
 
     def observe(self, a: Angles) -> None:
@@ -222,10 +308,12 @@ class SoftmaxLoss(Loss):
         """What multiplies the curves to make logits, [b]: the scale s, unless a loss says otherwise."""
         return self.scale * torch.ones_like(a.norm)
 
+    def others(self, a: Angles) -> Tensor:
+        """Logits of the other classes, [b C]."""
+        return self.radius(a)[:, None] * self.negative(a)
+
     def __call__(self, a: Angles) -> Tensor:
-        radius = self.radius(a)
-        negative = torch.logsumexp(a.others(radius[:, None] * self.negative(a)), 1)
-        return F.softplus(negative - radius * self.trained(a), threshold=40)
+        return F.softplus(a.logsumexp(self.others) - self.radius(a) * self.trained(a), threshold=40)
 
     def logits(self, a: Angles) -> Tensor:
         return self.radius(a)[:, None] * a.cosine

@@ -34,7 +34,7 @@ class CenterLoss(Term):
         return {"centre": torch.zeros(classes, dim)}
 
     def term(self, a: Angles) -> Tensor:
-        return (a.embedding - a.memory.centre[a.label]).square().sum(1) / 2
+        return (a.embedding - a.at_own(a.memory.centre)).square().sum(1) / 2
 
     def remember(self, a: Angles) -> None:
         super().remember(a)
@@ -44,10 +44,9 @@ class CenterLoss(Term):
 def moved(centre: Tensor, a: Angles, rate: float) -> Tensor:
     """New centres [C d] after a batch (the gradient may still need the old); a class without samples stays."""
     counted = a.counted.to(a.norm.dtype)
-    away = (centre[a.label] - a.embedding.detach()) * counted[:, None]
-    total = torch.zeros_like(centre).index_add(0, a.label, away.to(centre.dtype))
-    number = torch.zeros_like(centre[:, 0]).index_add(0, a.label, counted.to(centre.dtype))
-    return centre - rate * total / (1 + number)[:, None]
+    away = (a.at_own(centre) - a.embedding.detach()) * counted[:, None]
+    number = a.at_own(a.by_class(counted))
+    return a.add(centre.clone(), (-rate * away / (1 + number)[:, None]).to(centre.dtype))
 
 
 def squares(x: Tensor, centre: Tensor) -> Tensor:

@@ -19,9 +19,14 @@ def mixed(bits: Tensor) -> Tensor:
 
 def normal(seed: Tensor, step: Tensor, count: int, dtype: torch.dtype) -> Tensor:
     """[count] standard normal numbers for this seed and step (int64, without dimensions)."""
+    return bell(bits(seed, step, count), dtype)
+
+
+def bits(seed: Tensor, step: Tensor, count: int, at: int = 0) -> Tensor:
+    """[count] random 32-bit numbers for this seed and step, those of the places from `at` on."""
     key = mixed(mixed(seed & MASK) ^ mixed((step + 1) * 0x3C6EF37 & MASK))
-    position = torch.arange(count, device=step.device)
-    return bell(mixed(mixed(position ^ key) + key & MASK), dtype)
+    position = torch.arange(at, at + count, device=step.device)
+    return mixed(mixed(position ^ key) + key & MASK)
 
 
 def bell(bits: Tensor, dtype: torch.dtype) -> Tensor:

@@ -38,7 +38,7 @@ class DynArcFace(SoftmaxLoss):
     @torch.no_grad()
     def margins(self, a: Angles) -> Tensor:
         """One margin per sample, [b], the same for a class."""
-        room = angle(a.others(a.between()).amax(1).clamp(-1, 1)) - self.knee
+        room = angle(a.amax(lambda t: t.between()).clamp(-1, 1)) - self.knee
         bump = 0.03 * self.margin / (1 + (20 * room.abs()) ** 1.1)
         return self.slope * room.clamp(min=0) + self.margin + bump
 

@@ -30,5 +30,4 @@ class InterLoss(Term):
     weight: float = weight_knob(1)
 
     def term(self, a: Angles) -> Tensor:
-        total = angle(a.between()).masked_fill(a.own, 0).sum(1)
-        return -total / (math.pi * max(a.cosine.shape[1] - 1, 1))
+        return -a.sum(lambda t: angle(t.between())) / (math.pi * max(a.classes - 1, 1))

@@ -69,7 +69,7 @@ class IntraLoss(Term):
 
     def virtual(self, a: Angles) -> Tensor:
         """[b] cosine to the nearest place on the ring, cos(ρ − θ_y)."""
-        nearest = angle(a.others(a.between().detach()).amax(1).clamp(-1, 1))
+        nearest = angle(a.amax(lambda t: t.between()).detach().clamp(-1, 1))
         ring = self.ring * torch.ones_like(nearest)
         return turn(a.target, -torch.where(ring > 0, ring, nearest))
 

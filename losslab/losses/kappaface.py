@@ -55,20 +55,21 @@ class KappaFace(SoftmaxLoss):
 
     def margins(self, a: Angles) -> Tensor:
         """One margin per sample, [b], the same for a class."""
-        return self.margin * a.memory.psi[a.label].to(a.target.dtype)
+        return self.margin * a.at_own(a.memory.psi).to(a.target.dtype)
 
     def positive(self, a: Angles) -> Tensor:
         return add_angle(a.target, self.margins(a), self.beyond)
 
     def remember(self, a: Angles) -> None:
         kept = a.memory
-        kept.sum.index_add_(0, a.label, (a.direction * a.counted[:, None]).to(kept.sum.dtype))
-        kept.count.index_add_(0, a.label, a.counted.to(kept.count.dtype))
+        a.add(kept.sum, (a.direction * a.counted[:, None]).to(kept.sum.dtype))
+        a.add(kept.count, a.counted.to(kept.count.dtype))
 
     def end_epoch(self, memory: Memory) -> None:
         length = torch.linalg.vector_norm(memory.sum, dim=1)
-        fresh = self.calibrate(length / memory.count.clamp(min=1e-6), memory.count, memory.sum.shape[1])
-        memory.psi = torch.where(memory.count > 0, fresh, memory.psi)
+        r, count = length / memory.count.clamp(min=1e-6), memory.count
+        fresh = self.calibrate(memory.everyone(r), memory.everyone(count), memory.sum.shape[1])
+        memory.psi = torch.where(count > 0, memory.mine(fresh), memory.psi)
         memory.sum *= self.momentum
         memory.count *= self.momentum
 

@@ -34,7 +34,7 @@ class LSoftmax(Softmax):
 
     def positive(self, a: Angles) -> Tensor:
         psi = multiply_angle(a.target, self.margin, self.beyond)
-        return a.length[a.label] * (self.easing * a.target + psi) / (1 + self.easing)
+        return a.own_length * (self.easing * a.target + psi) / (1 + self.easing)
 
     def plain(self, a: Angles) -> Tensor:
         return super().positive(a)

@@ -59,20 +59,26 @@ class MarginLoss(Term):
         return self.share * self.base(inner(a)) + self.weight * self.term(a)
 
     def term(self, a: Angles) -> Tensor:
-        centre = a.memory.centre.to(a.embedding.dtype)
-        distance = squares(a.embedding, centre)
-        if self.variant == "distance":
-            distance = torch.where(distance > 0, distance.clamp(min=1e-12).sqrt(), 0)
         margin = self.margin
         if self.relative:
-            margin = margin * spacing(centre.detach(), squared=self.variant != "distance")
-        own = distance.gather(1, a.label[:, None])
-        short = margin + own - distance
+            margin = margin * spacing(a, squared=self.variant != "distance")
+        own = (a.embedding - a.at_own(a.memory.centre)).square().sum(1)
+        reach = margin + self.distance(own)
         if self.variant == "hardest":
-            return a.others(short).amax(1).clamp(min=0)
+            return a.amax(self.short, reach).clamp(min=0)
         if self.variant == "soft":
-            return nn.functional.softplus(a.others(short).logsumexp(1), threshold=40)
-        return short.clamp(min=0).masked_fill(a.own, 0).sum(1) / 2
+            return nn.functional.softplus(a.logsumexp(self.short, reach), threshold=40)
+        return a.sum(lambda t, reach: self.short(t, reach).clamp(min=0), reach) / 2
+
+    def short(self, a: Angles, reach: Tensor) -> Tensor:
+        """By how much each centre is nearer than `reach` [b], m + D_y: [b C]."""
+        return reach[:, None] - self.distance(squares(a.embedding, a.memory.centre.to(a.embedding.dtype)))
+
+    def distance(self, square: Tensor) -> Tensor:
+        """D from squared distances."""
+        if self.variant != "distance":
+            return square
+        return torch.where(square > 0, square.clamp(min=1e-12).sqrt(), 0)
 
     def remember(self, a: Angles) -> None:
         super().remember(a)
@@ -80,9 +86,9 @@ class MarginLoss(Term):
             a.memory.centre = moved(a.memory.centre, a, self.follow)
 
 
-def spacing(centre: Tensor, squared: bool) -> Tensor:
-    """Mean squared distance between different centres [C d], or its root."""
-    count = max(len(centre), 2)
-    away = centre - centre.mean(0)
-    mean = 2 * away.square().sum() / (count - 1)
+def spacing(a: Angles, squared: bool) -> Tensor:
+    """Mean squared distance between the centres of different classes, or its root; no gradient."""
+    centre = a.memory.centre.detach().to(a.embedding.dtype)
+    away = centre - a.total(centre) / a.classes
+    mean = 2 * a.total(away.square().sum(1)) / max(a.classes - 1, 1)
     return mean if squared else mean.sqrt()

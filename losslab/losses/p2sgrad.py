@@ -21,4 +21,4 @@ class P2SGrad(Loss):
     )
 
     def __call__(self, a: Angles) -> Tensor:
-        return (a.cosine - a.own.to(a.cosine.dtype)).square().sum(1) / 2
+        return (a.sum(lambda t: t.cosine.square()) + (a.target - 1).square()) / 2

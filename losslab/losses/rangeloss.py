@@ -40,7 +40,7 @@ class RangeLoss(Term):
 
     def within(self, a: Angles) -> Tensor:
         """Sum over classes of the harmonic mean of their largest distances."""
-        classes, position = a.cosine.shape[1], torch.arange(len(a.label), device=a.label.device)
+        position = torch.arange(len(a.label), device=a.label.device)
         pair = self.alike(a) & (position[:, None] < position)
         distance = torch.where(pair, distances(a.embedding, a.embedding), -1).flatten()
         label = a.label[:, None].expand_as(pair).flatten()
@@ -50,7 +50,7 @@ class RangeLoss(Term):
         ranked, label = distance[order], label[order]
         rank = torch.arange(len(order), device=label.device) - torch.searchsorted(label, label)
         chosen = ((rank < self.worst) & (ranked >= 0)).to(ranked.dtype)
-        inverse = torch.zeros(classes, dtype=ranked.dtype, device=label.device)
+        inverse = torch.zeros(a.classes, dtype=ranked.dtype, device=label.device)
         number = inverse.index_add(0, label, chosen)
         inverse = inverse.index_add(0, label, chosen / ranked.clamp(min=1e-6))
         return torch.where(number > 0, number / inverse.clamp(min=1e-30), 0).sum()

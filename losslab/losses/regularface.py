@@ -27,4 +27,4 @@ class RegularFace(Term):
     weight: float = weight_knob(1)
 
     def term(self, a: Angles) -> Tensor:
-        return a.others(a.between()).amax(1) if a.cosine.shape[1] > 1 else 0 * a.target
+        return a.amax(lambda t: t.between()) if a.classes > 1 else 0 * a.target

@@ -28,7 +28,7 @@ class Softmax(SoftmaxLoss):
         return a.norm
 
     def positive(self, a: Angles) -> Tensor:
-        return a.length[a.label] * a.target
+        return a.own_length * a.target
 
     def negative(self, a: Angles) -> Tensor:
         return a.length * a.cosine

@@ -53,5 +53,7 @@ class SphereFace2(Loss):
 
     def __call__(self, a: Angles) -> Tensor:
         yes = F.softplus(-self.scale * self.positive(a) - a.memory.bias, threshold=40)
-        no = F.softplus(self.scale * self.negative(a) + a.memory.bias, threshold=40).masked_fill(a.own, 0).sum(1)
-        return self.weight / self.scale * (self.balance * yes + (1 - self.balance) * no)
+        return self.weight / self.scale * (self.balance * yes + (1 - self.balance) * a.sum(self.no))
+
+    def no(self, a: Angles) -> Tensor:
+        return F.softplus(self.scale * self.negative(a) + a.memory.bias, threshold=40)

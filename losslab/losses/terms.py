@@ -1,6 +1,5 @@
 """Terms: what is added to any base loss. The curves, the gap and the logits stay those of the base."""
 
-import dataclasses
 from typing import Any
 
 import torch
@@ -66,7 +65,7 @@ class Term(Loss):
 
 def inner(a: Angles) -> Angles:
     """The same batch as the base sees it, with the base's own memory."""
-    return dataclasses.replace(a, memory=a.memory and a.memory.base)
+    return a.but(memory=a.memory and a.memory.base)
 
 
 def base_knob(default: Loss) -> Any:

@@ -40,8 +40,10 @@ class UniFace(Loss):
 
     def __call__(self, a: Angles) -> Tensor:
         yes = self.softplus(a.memory.bias - self.scale * self.positive(a))
-        no = self.softplus(self.scale * self.negative(a) - a.memory.bias).masked_fill(a.own, 0).sum(1)
-        return yes + self.balance * no
+        return yes + self.balance * a.sum(self.no)
+
+    def no(self, a: Angles) -> Tensor:
+        return self.softplus(self.scale * self.negative(a) - a.memory.bias)
 
     def softplus(self, z: Tensor) -> Tensor:
         return F.softplus(z.clamp(-self.scale, self.scale), threshold=40)

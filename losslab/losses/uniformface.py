@@ -28,8 +28,11 @@ class UniformFace(Term):
     weight: float = weight_knob(1)
 
     def term(self, a: Angles) -> Tensor:
+        return a.sum(self.potential) / max(a.classes - 1, 1)
+
+    def potential(self, a: Angles) -> Tensor:
+        """1/(‖v_y − v_j‖ + 1) for every class j, [b C]."""
         square = 2 - 2 * a.between()
         apart = square > 0
         distance = torch.where(apart, torch.where(apart, square, 1).sqrt(), 0)  # coinciding prototypes: no slope
-        potential = (1 / (distance + 1)).masked_fill(a.own, 0).sum(1)
-        return potential / max(a.cosine.shape[1] - 1, 1)
+        return 1 / (distance + 1)

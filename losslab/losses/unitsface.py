@@ -1,6 +1,5 @@
 """UniTSFace: UniFace's threshold between samples and remembered samples (Jia et al., NeurIPS 2023)."""
 
-import dataclasses
 import math
 
 import torch
@@ -46,35 +45,34 @@ class UniTSFace(Term):
             "bias": nn.Parameter(torch.tensor(math.log(10 * classes))),
         }
 
-    def pieces(self, a: Angles) -> tuple[Tensor, Tensor, Tensor]:
-        """s·t_y and s·t_j to the remembered embeddings, and which of the others there are."""
+    def remembered(self, a: Angles) -> Tensor:
+        """s·t_j to the remembered embedding of every class, [b C]; far below zero where there is none."""
         logit = self.scale * (a.direction @ a.memory.feature.to(a.direction.dtype).T)
-        own = logit.gather(1, a.label[:, None]).squeeze(1)
-        return own, logit, a.memory.seen & ~a.own
+        return torch.where(a.memory.seen, logit, torch.finfo(logit.dtype).min / 2)
+
+    def no(self, a: Angles) -> Tensor:
+        return F.softplus(self.remembered(a) - a.memory.bias, threshold=40)
 
     def observe(self, a: Angles) -> None:
         super().observe(a)
-        _, logit, there = self.pieces(a)
-        level = torch.logsumexp(torch.where(there, logit, torch.finfo(logit.dtype).min), 1)
-        compared = dataclasses.replace(a, counted=a.counted & there.any(1))  # samples that have a level at all
+        level = a.logsumexp(self.remembered)
+        there = level > torch.finfo(level.dtype).min / 4
+        compared = a.but(counted=a.counted & there)  # samples that have a level at all
         first = a.memory.begun & ~a.memory.set & compared.counted.any()
         a.memory.bias.copy_(torch.where(first, compared.mean(level, a.memory.bias), a.memory.bias))
         a.memory.set = a.memory.set | first
 
     def term(self, a: Angles) -> Tensor:
-        own, logit, there = self.pieces(a)
-        yes = F.softplus(a.memory.bias - (own - self.scale * self.margin), threshold=40) * a.memory.seen[a.label]
-        no = F.softplus(logit - a.memory.bias, threshold=40).masked_fill(~there, 0).sum(1)
-        return torch.where(a.memory.begun, yes + no, 0)
+        own = self.scale * (a.direction * a.at_own(a.memory.feature)).sum(1)
+        yes = F.softplus(a.memory.bias - (own - self.scale * self.margin), threshold=40) * a.at_own(a.memory.seen)
+        return torch.where(a.memory.begun, yes + a.sum(self.no), 0)
 
     def remember(self, a: Angles) -> None:
         super().remember(a)
-        there = a.own & a.counted[:, None]
-        # The last sample of a class in the batch: the same on every device, where plain indexing is not.
-        last = torch.where(there, torch.arange(1, len(a.label) + 1, device=a.label.device)[:, None], 0).amax(0)
-        fresh, feature = a.direction[last - 1].detach(), a.memory.feature
-        a.memory.feature = torch.where((last > 0)[:, None], fresh.to(feature.dtype), feature)
-        a.memory.seen = a.memory.seen | (last > 0)
+        last, feature = a.last(), a.memory.feature
+        fresh = a.direction[last].detach().to(feature.dtype)
+        a.memory.feature = torch.where((last >= 0)[:, None], fresh, feature)
+        a.memory.seen = a.memory.seen | (last >= 0)
 
     def end_epoch(self, memory: nn.Module) -> None:
         super().end_epoch(memory)

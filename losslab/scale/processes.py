@@ -1,0 +1,187 @@
+"""The processes of one training: who they are, what they agree on, and how they end together.
+
+Whatever goes wrong in one of them, all end, with a sentence from the first. A fault that all come by at the same place
+is agreed on (`agree`). One that hits a process alone, in the middle of a step, is left in the store that `torchrun`
+keeps; the others then find the line to it cut, and read there why.
+"""
+
+import gc
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import timedelta
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+FAULT = "losslab/fault"  # in the store: why a process ended
+LOST = ("connection closed", "connection reset", "connection refused", "timed out", "timeout", "broken pipe", "nccl")
+PATIENCE = 2.0  # seconds in which a process that failed says so
+
+
+class ScaleError(RuntimeError):
+    """A training that cannot go on; one sentence that says why and what to do, the same in every process."""
+
+
+class Processes:
+    """All processes of a training, or the only one. `group` is None for a lone one, and no call then waits."""
+
+    def __init__(self, device: torch.device, *, alone: bool | None = None) -> None:
+        """`alone`: count on no other; where nothing is said, if this process was started alone."""
+        self.device = device
+        self.alone = not dist.is_initialized() if alone is None else alone
+        self.group = None if self.alone else dist.group.WORLD
+        self.rank, self.size = (0, 1) if self.alone else (dist.get_rank(), dist.get_world_size())
+
+    @property
+    def first(self) -> bool:
+        """Is this the process that speaks and writes for all?"""
+        return self.rank == 0
+
+    def agree(self, fault: str = "") -> None:
+        """Raise ScaleError in every process where one of them has found a fault: the first one's sentence."""
+        faults = self.gathered(fault)
+        if any(faults):
+            raise ScaleError(next(filter(None, faults)))
+
+    @contextmanager
+    def together(self, *kinds: type[Exception]) -> Iterator[None]:
+        """Something that every process does by itself: where one of these kinds of error stops one, all stop."""
+        fault, cause = "", None
+        try:
+            yield
+        except kinds as error:
+            fault, cause = str(error), error
+        try:
+            self.agree(fault)
+        except ScaleError as error:
+            raise error from cause
+
+    def gathered(self, value: object) -> list:
+        """What each process says, in their order."""
+        if self.alone:
+            return [value]
+        said: list = [None] * self.size
+        dist.all_gather_object(said, value)
+        return said
+
+    def any(self, mine: bool) -> bool:
+        """Does one of them say yes? On the CPU: a GPU goes on working meanwhile."""
+        if self.alone:
+            return mine
+        flag = torch.tensor(float(mine))
+        dist.all_reduce(flag, dist.ReduceOp.MAX)
+        return bool(flag)
+
+    def summed(self, value: Tensor) -> Tensor:
+        """The sum over the processes, in place."""
+        if not self.alone:
+            dist.all_reduce(value)
+        return value
+
+    def largest(self, value: Tensor) -> Tensor:
+        """The largest over the processes, in place."""
+        if not self.alone:
+            dist.all_reduce(value, dist.ReduceOp.MAX)
+        return value
+
+    def wait(self) -> None:
+        """Until all are here."""
+        self.any(False)
+
+    def fail(self, sentence: str) -> None:
+        """Leave word of why this process ends, for those that will miss it."""
+        if not self.alone:
+            with suppress(Exception):  # Whoever keeps the store may be gone already.
+                dist.distributed_c10d._get_default_store().set(FAULT, sentence)
+
+    def cut_off(self) -> str:
+        """What became of a process that no longer answers."""
+        with suppress(Exception):
+            store, until = dist.distributed_c10d._get_default_store(), time.monotonic() + PATIENCE
+            while time.monotonic() < until:
+                if store.check([FAULT]):
+                    return store.get(FAULT).decode()
+                time.sleep(0.05)
+        return (
+            "A process of this training ended or no longer answers (killed, out of memory, or its machine is gone): "
+            "start it again with --resume, on as many processes as there are."
+        )
+
+
+def lost(error: BaseException) -> bool:
+    """Is this what torch says when another process no longer answers?"""
+    said = str(error).lower()
+    ours = isinstance(error, ScaleError) or "dataloader" in said
+    return isinstance(error, RuntimeError) and not ours and any(word in said for word in LOST)
+
+
+def why(error: BaseException, rank: int) -> str:
+    """One sentence about what ended process `rank`."""
+    said = str(error).strip()
+    if isinstance(error, torch.OutOfMemoryError):
+        return "The GPU has too little memory: set more parts, a tile, or a smaller batch."
+    if "DataLoader" in said:
+        return (
+            "A process that decodes images was killed or took too long: is there enough memory for --workers, and does "
+            "the disk answer? Start again with --resume."
+        )
+    return (
+        said
+        if isinstance(error, ScaleError | OSError | ValueError)
+        else f"Process {rank} failed: {said.splitlines()[0]}."
+    )
+
+
+@contextmanager
+def joined(device: str | None, timeout: float) -> Iterator[Processes]:
+    """The processes that `torchrun` started, or this one alone, each on its device; `timeout` is the number of seconds
+    after which one that does not answer is given up."""
+    size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
+    chosen = chosen_device(device, local)
+    if size == 1:
+        yield Processes(chosen)
+        return
+    both = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
+    try:
+        dist.init_process_group(both, timeout=timedelta(seconds=timeout))
+    except RuntimeError as error:
+        what = str(error).splitlines()[0].rstrip(".")
+        raise ScaleError(f"The processes of this training did not find one another ({what}): start them all.") from None
+    made = Processes(chosen)
+    try:
+        yield made
+    except BaseException as error:
+        if not lost(error):  # Nobody would answer to a farewell.
+            if isinstance(error, RuntimeError | ValueError | OSError):
+                made.fail(why(error, made.rank))
+            farewell()
+        raise
+    farewell()
+
+
+def chosen_device(name: str | None, local: int) -> torch.device:
+    """The device of the process that is number `local` on its machine. ScaleError where it has none."""
+    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+    except RuntimeError:
+        raise ScaleError(f"There is no device {name!r}: name cpu, cuda or mps, or leave --device out.") from None
+    if device.type != "cuda":
+        return device
+    there, wanted = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", local + 1))
+    if there < wanted:
+        raise ScaleError(f"There are {there} GPUs on this machine for {wanted} processes: start as many as GPUs.")
+    device = torch.device("cuda", local if device.index is None else device.index)
+    torch.cuda.set_device(device)
+    return device
+
+
+def farewell() -> None:
+    # An error holds the frames that it came through, and those the group: taken down only when Python itself ends, it
+    # now and then ends it by a signal.
+    gc.collect()
+    with suppress(Exception):
+        dist.destroy_process_group()
