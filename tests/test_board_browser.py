@@ -152,7 +152,7 @@ def test_parts_show_their_own_pictures_and_knobs(desk):
     desk.board.get_by_role("button", name="regions").click()
     until(lambda: "exceeds" in desk.says("Regions"), 20, "the regions")
     assert desk.knob("picture", "between").count() and not desk.knob("picture", "scaled").count()
-    until(lambda: "show=regions" in desk.page.url, 20, "the part in the link")
+    until(lambda: "show=regions" in desk.page.evaluate("location.search"), 20, "the part in the link")
     desk.board.get_by_role("button", name="ladder").click()
     until(lambda: "moved to the left" in desk.says("Ladder"), 20, "the ladder")
     assert not desk.titles() and desk.knob("picture", "rung").count()
