@@ -60,7 +60,7 @@ def table(name: str, classes: int, times: int) -> Table:
         memory = [made["bytes"] / 1e9]
         rows.append(Row(f"{way}: memory", memory, [plain["bytes"] / 1e9] if mine and plain else None, unit="GB"))
     how = HOW.format(loss=LOSSES[name], times=times, gradient=4 * classes * DIM / 1e9)
-    return Table(f"A step over {classes:,} classes, {name}".replace(",", " ", 1), how, rows)
+    return Table(f"A step over {f'{classes:,}'.replace(',', ' ')} classes, {name}", how, rows)
 
 
 def fits(name: str, way: str, classes: int) -> bool:
