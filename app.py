@@ -20,6 +20,7 @@ if get_script_run_ctx(suppress_warning=True):
     st.html(
         "<style>.stMainBlockContainer { padding: 1rem 1.5rem 3rem } .stAppHeader { background: none }"
         ".stStatusWidget { display: none }"  # it has a Stop of its own, which stops no training
+        "[data-testid^=stSkillsNudge] { display: none }"  # an offer of Streamlit's that would lie over the page
         ".stApp:has(.stSidebar[data-collapsed=true]) .stMainBlockContainer { padding-top: 2.75rem }</style>"
     )
     found = sorted(
