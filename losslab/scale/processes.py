@@ -123,7 +123,8 @@ def why(error: BaseException, rank: int) -> str:
     said = str(error).strip()
     if isinstance(error, torch.OutOfMemoryError):
         return "The GPU has too little memory: set more parts, a tile, or a smaller batch."
-    if "DataLoader" in said:
+    # Killed between two messages a worker is missed by DataLoader; in the middle of one, its connection breaks first.
+    if "DataLoader" in said or isinstance(error, ConnectionError | EOFError):
         return (
             "A process that decodes images was killed or took too long: is there enough memory for --workers, and does "
             "the disk answer? Start again with --resume."
