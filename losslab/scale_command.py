@@ -104,7 +104,6 @@ def trained(recipe: scale.ScaleRecipe | None, arguments: argparse.Namespace, fir
     # Only here: importing what trains takes seconds.
     from losslab.scale.processes import joined, lost, why
     from losslab.scale.training import How, Stopped, train
-    from losslab.training.run import RunError
     from losslab.training.threads import few_threads
 
     how = How(
@@ -129,7 +128,7 @@ def trained(recipe: scale.ScaleRecipe | None, arguments: argparse.Namespace, fir
         if first:
             print(stopped, file=sys.stderr, flush=True)
         return STOPPED
-    except (RuntimeError, ValueError, RunError) as error:
+    except Exception as error:
         gone = processes is not None and lost(error)
         sentence = processes.cut_off() if gone else why(error, int(os.environ.get("RANK", "0")))
         if first:

@@ -124,16 +124,14 @@ def why(error: BaseException, rank: int) -> str:
     if isinstance(error, torch.OutOfMemoryError):
         return "The GPU has too little memory: set more parts, a tile, or a smaller batch."
     # Killed between two messages a worker is missed by DataLoader; in the middle of one, its connection breaks first.
-    if "DataLoader" in said or isinstance(error, ConnectionError | EOFError):
+    if "DataLoader" in said or isinstance(error, ConnectionResetError | EOFError):
         return (
             "A process that decodes images was killed or took too long: is there enough memory for --workers, and does "
             "the disk answer? Start again with --resume."
         )
-    return (
-        said
-        if isinstance(error, ScaleError | OSError | ValueError)
-        else f"Process {rank} failed: {said.splitlines()[0]}."
-    )
+    if isinstance(error, ScaleError | OSError | ValueError):
+        return said
+    return f"Process {rank} failed: {(said.splitlines() or [type(error).__name__])[0]}."
 
 
 @contextmanager
@@ -156,7 +154,7 @@ def joined(device: str | None, timeout: float) -> Iterator[Processes]:
         yield made
     except BaseException as error:
         if not lost(error):  # Nobody would answer to a farewell.
-            if isinstance(error, RuntimeError | ValueError | OSError):
+            if isinstance(error, Exception):
                 made.fail(why(error, made.rank))
             farewell()
         raise
