@@ -11,6 +11,7 @@ from torch.distributed import ProcessGroup
 from .classes import Batch, Division, FoldedSGD, Processes, drawn
 from .classes.products import Products
 from .geometry import unit
+from .group import everyones
 from .losses import Angles, Loss, Memory, PairLoss, Pairs
 
 Method = TypeVar("Method", bound=Callable[..., Any])
@@ -337,8 +338,8 @@ class PrototypeHead(Head):
 def agreed(processes: Processes, mine: tuple, seed: int | None) -> int:
     """The seed of the first process, if all are about to make the same head."""
     drawn = int(torch.randint(2**32, ())) if seed is None else seed
-    said = processes.objects((mine, seed, drawn))
-    if len({each[:2] for each in said}) > 1:
+    said = everyones([mine, seed, drawn], processes.group)
+    if any(each[:2] != said[0][:2] for each in said):
         heads = "; ".join(
             f"{loss} of {classes} classes in {dim} dimensions, seed {s}" for (loss, dim, classes), s, _ in said
         )

@@ -119,7 +119,7 @@ def trained(recipe: scale.ScaleRecipe | None, arguments: argparse.Namespace, fir
     try:
         with joined(arguments.device, how.timeout) as processes, few_threads():
             run = arguments.out or kept_runs() / f"{Path(arguments.recipe).stem}-{secrets.token_hex(4)}"
-            run = processes.gathered(run)[0]
+            run = Path(processes.gathered(str(run))[0])
             train(recipe, run, processes, folder=arguments.folder, how=how, resume=arguments.resume)
             if first:
                 print(f"The run is in {run}", flush=True)

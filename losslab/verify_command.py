@@ -12,10 +12,14 @@ from tqdm import tqdm
 from losslab.asked_network import add_network, asked_network
 from losslab.data import faces
 from losslab.data_command import add_folder
+from losslab.devices import own_device
 from losslab.evaluation import FaceSet, PairSet, evaluate, read_ijb, table, write
 from losslab.evaluation.evaluate import Progress
-from losslab.evaluation.group import joined, place, together
+from losslab.evaluation.group import together
 from losslab.evaluation.report import check_out
+from losslab.group import joined, place
+
+PATIENCE = 2 * 60 * 60  # seconds for the slowest process: it may have the larger images
 
 
 def add_verify(commands: Any) -> None:
@@ -66,7 +70,8 @@ def opened(name: str, arguments: argparse.Namespace) -> FaceSet:
 
 def do_verify(arguments: argparse.Namespace) -> int:
     """Measure, show and write. What goes wrong is said once, by the first process."""
-    with joined() as (group, device):
+    device = own_device()
+    with joined(device, PATIENCE) as group:
         first = place(group)[0] == 0
         try:
             with together(group):

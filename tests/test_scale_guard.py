@@ -168,6 +168,6 @@ def test_the_length_of_a_divided_gradient_is_that_of_the_whole():
 
 
 def test_a_device_that_is_not_there_is_refused():
-    with pytest.raises(ScaleError, match="no device 'gpu'") as refused, joined("gpu", 60):
+    with pytest.raises(ValueError, match="no device 'gpu'") as refused, joined("gpu", 60):
         pass
     sentence(refused)

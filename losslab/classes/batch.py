@@ -15,7 +15,7 @@ from .products import Products
 from .tables import FoldedSGD, Picked, Table, entered
 from .tiles import Divided, read
 
-KEPT = 2**24  # cosines that an "auto" head keeps instead of working them out again: 64 MiB of float32
+KEPT = 2**26  # up to so many cosines an "auto" head keeps them for the backward pass: 256 MiB of float32
 
 
 class Batch:
@@ -37,10 +37,9 @@ class Batch:
         self.division, self.processes, self.products = division, division.processes, products
         self.each, self.sizes, self.update, self.velocity = each, sizes, update, velocity
         self.chosen: Tensor | None = None
-        # Of pieces, by where they start: the lengths of their prototypes, and cosines as far as there is room.
+        # Of pieces, by where they start: the lengths of their prototypes, and cosines if there is room for all.
         self.lengths: dict[int, Tensor] = {}
         self.kept: dict[tuple[str, int], Tensor] = {}
-        self.room = KEPT if division.tile == "auto" and torch.is_grad_enabled() else 0
 
     def gathered(self, label: Tensor) -> Tensor:
         return self.processes.gather(label, self.sizes)
@@ -58,6 +57,9 @@ class Batch:
     ) -> Divided:
         """What a loss sees. `embedding` [b d] is this process's own, labels and what counts [B] are those of all."""
         self.size, self.dtype, self.device = len(label), embedding.dtype, embedding.device
+        classes = self.division.count if self.chosen is None else len(self.chosen)
+        keeps = self.division.tile == "auto" and torch.is_grad_enabled() and self.size * classes * self.each <= KEPT
+        self.room = KEPT if keeps else 0  # a part of them would cost memory and save little
         common = self.embedding = embedding
         if not self.processes.alone:
             common, self.embedding = Gathered.apply(embedding, self.processes, self.sizes)

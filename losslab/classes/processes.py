@@ -17,6 +17,8 @@ from torch import Tensor
 from torch.autograd import Function
 from torch.autograd.function import once_differentiable
 
+from losslab.group import everyones, padded, place
+
 # Later releases have other names for two collectives, and complain of the old ones.
 all_gather = getattr(dist, "all_gather_single", None) or dist.all_gather_into_tensor
 reduce_scatter = getattr(dist, "reduce_scatter_single", None) or dist.reduce_scatter_tensor
@@ -37,8 +39,7 @@ class Processes:
 
     def __init__(self, group: dist.ProcessGroup | None = None) -> None:
         self.group = group
-        self.size = 1 if group is None else dist.get_world_size(group)
-        self.rank = 0 if group is None else dist.get_rank(group)
+        self.rank, self.size = place(group)
         self.traffic: Traffic | None = None
 
     def __deepcopy__(self, memo: dict) -> "Processes":
@@ -124,24 +125,13 @@ class Processes:
         all_gather(said, mine, group=self.group)
         sizes, troubled = said[:, 0].tolist(), said[:, 1].nonzero().flatten().tolist()
         if troubled:
-            problems = self.objects(problem)
+            told = everyones([isinstance(problem, FloatingPointError), str(problem)], self.group)
             if problem is not None:
                 raise problem
-            first = troubled[0]
-            raise type(problems[first])(f"Process {first} of {self.size} cannot go on: {problems[first]}")
+            not_finite, sentence = told[first := troubled[0]]
+            kind = FloatingPointError if not_finite else ValueError
+            raise kind(f"Process {first} of {self.size} cannot go on: {sentence}")
         return sizes
-
-    def objects(self, mine: Any) -> list[Any]:
-        """What each process says."""
-        found = [None] * self.size
-        dist.all_gather_object(found, mine, group=self.group)
-        return found
-
-
-def padded(tensor: Tensor, rows: int) -> Tensor:
-    if len(tensor) == rows:
-        return tensor
-    return torch.cat([tensor, tensor.new_zeros(rows - len(tensor), *tensor.shape[1:])])
 
 
 # -- with gradients --------------------------------------------------------------------------------------

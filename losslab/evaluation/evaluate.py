@@ -7,9 +7,10 @@ from torch import nn
 from torch.distributed import ProcessGroup
 
 from losslab.data.faces.decoded import Form
+from losslab.group import place
 
 from .embedding import CROPPED, embedded
-from .group import gathered, place, texts, together
+from .group import gathered, texts, together
 from .report import Result, from_json, to_json
 from .sets import FaceSet
 

@@ -50,13 +50,17 @@ class Log:
             self._board.close()
 
 
+def lines(path: Path) -> list[dict[str, str]]:
+    """The whole lines of a table; none where there is no table yet. A last one may be half written."""
+    if not path.exists():
+        return []
+    with path.open(newline="", encoding="utf-8") as file:
+        return [row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and None not in row.values()]
+
+
 def begin(path: Path, columns: tuple[str, ...], after: int) -> None:
     """A table with its head, and the whole lines up to a step of what was there."""
-    kept = []
-    if path.exists():
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if (row["step"] or "").isdigit() and None not in row.values()]
-        kept = [[row[name] for name in columns] for row in rows if int(row["step"]) <= after]
+    kept = [[row[name] for name in columns] for row in lines(path) if int(row["step"]) <= after]
     text = io.StringIO()
     csv.writer(text, lineterminator="\n").writerows([columns, *kept])
     with Sentence(path.parent):

@@ -5,19 +5,19 @@ is agreed on (`agree`). One that hits a process alone, in the middle of a step, 
 keeps; the others then find the line to it cut, and read there why.
 """
 
-import gc
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import timedelta
+from typing import Any
 
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from losslab import group as groups
+from losslab.devices import own_device
+
 FAULT = "losslab/fault"  # in the store: why a process ended
-LOST = ("connection closed", "connection reset", "connection refused", "timed out", "timeout", "broken pipe", "nccl")
 PATIENCE = 2.0  # seconds in which a process that failed says so
 
 
@@ -33,7 +33,7 @@ class Processes:
         self.device = device
         self.alone = not dist.is_initialized() if alone is None else alone
         self.group = None if self.alone else dist.group.WORLD
-        self.rank, self.size = (0, 1) if self.alone else (dist.get_rank(), dist.get_world_size())
+        self.rank, self.size = groups.place(self.group)
 
     @property
     def first(self) -> bool:
@@ -59,13 +59,9 @@ class Processes:
         except ScaleError as error:
             raise error from cause
 
-    def gathered(self, value: object) -> list:
-        """What each process says, in their order."""
-        if self.alone:
-            return [value]
-        said: list = [None] * self.size
-        dist.all_gather_object(said, value)
-        return said
+    def gathered(self, value: Any) -> list[Any]:
+        """What each process has, in their order: numbers, strings and truth values, or lists of them."""
+        return groups.everyones(value, self.group)
 
     def any(self, mine: bool) -> bool:
         """Does one of them say yes? On the CPU: a GPU goes on working meanwhile."""
@@ -113,9 +109,7 @@ class Processes:
 
 def lost(error: BaseException) -> bool:
     """Is this what torch says when another process no longer answers?"""
-    said = str(error).lower()
-    ours = isinstance(error, ScaleError) or "dataloader" in said
-    return isinstance(error, RuntimeError) and not ours and any(word in said for word in LOST)
+    return groups.lost(error) and not isinstance(error, ScaleError)
 
 
 def why(error: BaseException, rank: int) -> str:
@@ -137,50 +131,14 @@ def why(error: BaseException, rank: int) -> str:
 @contextmanager
 def joined(device: str | None, timeout: float) -> Iterator[Processes]:
     """The processes that `torchrun` started, or this one alone, each on its device; `timeout` is the number of seconds
-    after which one that does not answer is given up."""
-    size, local = int(os.environ.get("WORLD_SIZE", "1")), int(os.environ.get("LOCAL_RANK", "0"))
-    chosen = chosen_device(device, local)
-    if size == 1:
-        yield Processes(chosen)
-        return
-    both = "cpu:gloo,cuda:nccl" if chosen.type == "cuda" else "gloo"
-    try:
-        dist.init_process_group(both, timeout=timedelta(seconds=timeout))
-    except RuntimeError as error:
-        what = str(error).splitlines()[0].rstrip(".")
-        raise ScaleError(f"The processes of this training did not find one another ({what}): start them all.") from None
-    made = Processes(chosen)
-    try:
-        yield made
-    except BaseException as error:
-        if not lost(error):  # Nobody would answer to a farewell.
-            if isinstance(error, Exception):
-                made.fail(why(error, made.rank))
-            farewell()
-        raise
-    farewell()
-
-
-def chosen_device(name: str | None, local: int) -> torch.device:
-    """The device of the process that is number `local` on its machine. ScaleError where it has none."""
-    name = name or ("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise ScaleError(f"There is no device {name!r}: name cpu, cuda or mps, or leave --device out.") from None
-    if device.type != "cuda":
-        return device
-    there, wanted = torch.cuda.device_count(), int(os.environ.get("LOCAL_WORLD_SIZE", local + 1))
-    if there < wanted:
-        raise ScaleError(f"There are {there} GPUs on this machine for {wanted} processes: start as many as GPUs.")
-    device = torch.device("cuda", local if device.index is None else device.index)
-    torch.cuda.set_device(device)
-    return device
-
-
-def farewell() -> None:
-    # An error holds the frames that it came through, and those the group: taken down only when Python itself ends, it
-    # now and then ends it by a signal.
-    gc.collect()
-    with suppress(Exception):
-        dist.destroy_process_group()
+    after which one that does not answer is given up. ValueError where there is no such device, or none of the others.
+    """
+    chosen = own_device(device)
+    with groups.joined(chosen, timeout):
+        processes = Processes(chosen)
+        try:
+            yield processes
+        except Exception as error:
+            if not lost(error):
+                processes.fail(why(error, processes.rank))
+            raise

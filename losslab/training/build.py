@@ -101,13 +101,6 @@ def head_at(recipe: Recipe, snapshot: Snapshot) -> Head:
     return head
 
 
-def best_device() -> str:
-    """The GPU if there is one, else the CPU."""
-    if torch.cuda.is_available():
-        return "cuda"
-    return "mps" if torch.backends.mps.is_available() else "cpu"
-
-
 def autocast(precision: str, device: torch.device) -> AbstractContextManager:
     """Mixed precision for the network; the head computes in float32 by itself."""
     return torch.autocast(device.type, getattr(torch, precision), enabled=precision != "float32")

@@ -17,9 +17,10 @@ import torch
 
 from losslab import losses
 from losslab.data import Images
+from losslab.devices import best_device
 from losslab.head import Head
 
-from .build import autocast, best_device, build, handed_over, repeatable
+from .build import autocast, build, handed_over, repeatable
 from .images import batches, chosen_probe, load, steps_per_epoch, total_steps
 from .look import Looker
 from .recipe import Recipe

@@ -1,6 +1,5 @@
 """What stands around the stage of a training at full scale: which one, how it stands, what is measured, what it is."""
 
-import csv
 import json
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import streamlit as st
 from losslab import losses, scale
 from losslab.catalogue import knobs
 from losslab.live.pool import LIVE
-from losslab.scale.logs import COLUMNS
+from losslab.scale.logs import COLUMNS, lines
 from losslab.scale.recipe import ScaleRecipe
 from losslab.training import Run, RunError
 
@@ -122,9 +121,7 @@ def measured(run: Run) -> None:
 def table(path: Path) -> pd.DataFrame:
     """What was measured so far."""
     try:
-        with (path / "metrics.csv").open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if None not in row.values()]
-        return pd.DataFrame(rows, columns=COLUMNS).astype(float)
+        return pd.DataFrame(lines(path / "metrics.csv"), columns=COLUMNS).astype(float)
     except (OSError, ValueError):
         return pd.DataFrame(columns=COLUMNS, dtype=float)
 
