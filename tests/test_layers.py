@@ -70,6 +70,7 @@ SEES = {  # what each room may import of the others
         "group",
         "devices",
         "losses",
+        "classes",
         "head",
         "data",
         "models",

@@ -104,16 +104,28 @@ def test_averaged_weights_follow():
     assert torch.allclose(engine.average[name], 0.75 * first + 0.25 * now) and not torch.equal(now, first)
 
 
+def test_prototypes_that_step_in_the_backward_pass_step_as_the_optimiser_does():
+    recipe = dataclasses.replace(SMOOTH, clipped="network")
+    one, other = (Engine(dataclasses.replace(recipe, folded=folded), 5, ALONE) for folded in (False, True))
+    for rate in (0.1, 0.05, 0.2):
+        for engine in (one, other):
+            engine.forget_gradients()
+            engine.train(shares(recipe), rate)
+        assert other.head.prototypes.grad is None
+    assert torch.allclose(one.head.prototypes, other.head.prototypes, atol=1e-6)
+    assert torch.allclose(*(each.network.embed.weight for each in (one, other)), atol=1e-6)
+    assert estimated(one.recipe).state > estimated(other.recipe).state
+
+
+def estimated(recipe, classes=100):
+    return estimate(recipe, classes, processes=1, device=ALONE.device, faces=None, workers=0)
+
+
 def test_estimates_grow_with_what_they_are_of():
-    small = estimate(SMOOTH, 100, processes=1, device=ALONE.device, faces=None, workers=0)
-    large = estimate(
-        dataclasses.replace(SMOOTH, batch=48), 10_000, processes=1, device=ALONE.device, faces=None, workers=0
-    )
+    small, large = estimated(SMOOTH), estimated(dataclasses.replace(SMOOTH, batch=48), 10_000)
     assert large.operations > 2 * small.operations and large.activations == pytest.approx(2 * small.activations)
     assert large.weights == small.weights and large.state > small.state
-    tiled = estimate(
-        dataclasses.replace(SMOOTH, tile=256), 10_000, processes=1, device=ALONE.device, faces=None, workers=0
-    )
+    tiled = estimated(dataclasses.replace(SMOOTH, tile=256), 10_000)
     assert tiled.cosines < large.cosines and "Images a second" in str(tiled)
     assert expected(ArcFace(), 16, 10) is not None
 

@@ -73,6 +73,7 @@ def test_values_are_changed_by_name():
         ("rate=Linear(0.1, 0.2, 10)", "follow a schedule"),
         ("warm_up=2", "only 1"),
         ("parts=5", "share evenly"),
+        ("folded=true", "all gradients are clipped: set clip to 0"),
         ("sample_rate=0", "from 0.0001 to 1"),
     ],
 )

@@ -130,8 +130,10 @@ def test_sampled_classes_and_rounded_products_learn_too(folder, recipe):
     ],
     ids=lambda value: type(value).__name__ if not isinstance(value, int) else None,
 )
-def test_what_losses_keep_is_divided_anew(tmp_path, loss, before, after):
-    path = write(dataclasses.replace(SMOOTH, loss=loss, batch=60, epochs=4), tmp_path / "r.toml")
+def test_what_a_head_keeps_is_divided_anew(tmp_path, loss, before, after):
+    # Folded, the momentum of the prototypes is the head's.
+    recipe = dataclasses.replace(SMOOTH, loss=loss, batch=60, epochs=4, clipped="network", folded=True)
+    path = write(recipe, tmp_path / "r.toml")
     one, other = tmp_path / "one", tmp_path / "other"
     finished(before, path, "--out", one, "--save-every", "7", "--keep", "9")
     shutil.copytree(one, other)

@@ -9,13 +9,11 @@ from torch import Tensor, nn
 from losslab.geometry import unit
 from losslab.losses import Memory
 
-from .division import Division, Piece
+from .division import KEPT, Division, Piece
 from .processes import Gathered, Joined, Kept, Shared
 from .products import Products
 from .tables import FoldedSGD, Picked, Table, entered
 from .tiles import Divided, read
-
-KEPT = 2**26  # up to so many cosines an "auto" head keeps them for the backward pass: 256 MiB of float32
 
 
 class Batch:
@@ -58,8 +56,8 @@ class Batch:
         """What a loss sees. `embedding` [b d] is this process's own, labels and what counts [B] are those of all."""
         self.size, self.dtype, self.device = len(label), embedding.dtype, embedding.device
         classes = self.division.count if self.chosen is None else len(self.chosen)
-        keeps = self.division.tile == "auto" and torch.is_grad_enabled() and self.size * classes * self.each <= KEPT
-        self.room = KEPT if keeps else 0  # a part of them would cost memory and save little
+        keeps = torch.is_grad_enabled() and self.division.keeps(self.size * classes * self.each)
+        self.room = KEPT if keeps else 0
         common = self.embedding = embedding
         if not self.processes.alone:
             common, self.embedding = Gathered.apply(embedding, self.processes, self.sizes)

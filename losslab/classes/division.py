@@ -12,6 +12,7 @@ from .processes import Processes
 
 CACHED = 2**19  # cosines in a tile that stays in a processor's cache: 2 MiB of float32
 STREAMED = 2**26  # in one that keeps an accelerator busy: 256 MiB
+KEPT = 2**26  # up to so many cosines they are kept for the backward pass: 256 MiB
 
 
 class Division:
@@ -52,6 +53,10 @@ class Division:
             budget = CACHED if device.type == "cpu" else STREAMED
             return min(max(budget // max(batch, 1), 64), self.count)
         return min(self.tile, self.count)
+
+    def keeps(self, cosines: int) -> bool:
+        """Are so many cosines kept, and not worked out again? All or none: a part would cost memory and save little."""
+        return self.tile == "auto" and cosines <= KEPT
 
     def pieces(self, batch: int, device: torch.device, chosen: Tensor | None = None) -> Iterator["Piece"]:
         """This process's classes, or those `chosen` of them (sorted), tile by tile."""

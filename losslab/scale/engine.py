@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from losslab import models
+from losslab.classes import FoldedSGD
 from losslab.head import PrototypeHead
 from losslab.training.build import autocast
 
@@ -48,6 +49,8 @@ class Engine:
         self.whole = {name: value.shape for name, value in undivided(recipe, classes).items()}
         self.named = {f"model.{name}": value for name, value in self.network.named_parameters() if value.requires_grad}
         self.named |= {f"head.{name}": value for name, value in self.head.named_parameters()}
+        if self.head.update is not None:
+            del self.named["head.prototypes"]  # which step in the backward pass
         self.optimiser = optimiser(recipe, self.named)
         self.scaler = SharedScaler(processes, recipe.precision == "float16")
         self.guard = Guard(processes)
@@ -66,6 +69,8 @@ class Engine:
         seed_everything(recipe.seed, self.step + 1, self.processes.rank)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
+        if self.head.update is not None:
+            self.head.update.rate = rate
         self.model.train(), self.head.train()
         self.loss, first = torch.zeros_like(self.loss), None
         for part in range(parts):
@@ -211,17 +216,22 @@ def head(recipe: ScaleRecipe, classes: int, processes: Processes) -> PrototypeHe
         recipe.dim,
         classes,
         seed=recipe.seed,
-        tile=recipe.tile or None,
+        tile=recipe.tile or "auto",
         group=processes.group,
         sample_rate=recipe.sample_rate,
         products=None if recipe.products == "float32" else getattr(torch, recipe.products),
+        update=update(recipe),
     )
+
+
+def update(recipe: ScaleRecipe) -> FoldedSGD | None:
+    return FoldedSGD(recipe.rate, recipe.momentum, recipe.decay) if recipe.folded else None
 
 
 def undivided(recipe: ScaleRecipe, classes: int) -> dict[str, Tensor]:
     """What a head keeps that has all the classes to itself: sizes, without memory."""
     with torch.device("meta"):
-        return PrototypeHead(recipe.loss, recipe.dim, classes).state_dict()
+        return PrototypeHead(recipe.loss, recipe.dim, classes, update=update(recipe)).state_dict()
 
 
 def optimiser(recipe: ScaleRecipe, named: dict[str, nn.Parameter]) -> torch.optim.Optimizer:

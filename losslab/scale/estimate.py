@@ -10,6 +10,7 @@ from dataclasses import dataclass
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
+from losslab.classes import Division, Processes
 from losslab.data import DataError
 
 from .engine import network
@@ -18,11 +19,7 @@ from .recipe import ScaleRecipe
 
 DECODED = 24  # images that are decoded to see how long one takes
 GIB = 2**30
-OPERATIONS = {
-    "network": 3,
-    "whole": 6,
-    "tiled": 8,
-}  # per weight and image: backward takes two forwards, a tile one more
+NETWORK, HEAD, AGAIN = 3, 6, 2  # operations per weight and image: backward takes two forwards, a tile perhaps one more
 
 
 @dataclass(frozen=True)
@@ -73,18 +70,18 @@ def estimate(
     forward = counter.get_total_flops() / len(images)
     rows = -(-classes // processes) * recipe.loss.subcentres
     seen = min(rows, recipe.sample_rate * rows) or 1
-    kind = "tiled" if recipe.tile else "whole"
-    operations = recipe.batch * (
-        OPERATIONS["network"] * forward + OPERATIONS[kind] * recipe.dim * classes * recipe.sample_rate
-    )
-    copies = 3 + (recipe.optimiser == "adamw")
     batch = recipe.batch // recipe.parts  # of which each process sees all embeddings
+    division = Division(max(1, int(seen)), Processes(), recipe.tile or "auto")
+    kept, tile = division.keeps(batch * division.count), division.width(batch, device)
+    products = HEAD + AGAIN * (not kept)
+    operations = recipe.batch * (NETWORK * forward + products * recipe.dim * classes * recipe.sample_rate)
+    copies = 3 + (recipe.optimiser == "adamw")
     return Estimate(
         weights=weights,
         operations=operations,
-        state=4.0 * (weights * (copies + bool(recipe.average)) + rows * recipe.dim * copies),
+        state=4.0 * (weights * (copies + bool(recipe.average)) + rows * recipe.dim * (copies - recipe.folded)),
         activations=sum(saved.values()) / len(images) * batch / processes / (2 if half else 1),
-        cosines=4.0 * batch * (3 * min(recipe.tile, seen) if recipe.tile else 4 * seen) + 4.0 * seen * recipe.dim,
+        cosines=4.0 * (batch * (3 * tile + kept * division.count) + 2 * tile * recipe.dim),
         computed=recipe.batch / operations * processes * matrix_rate(device, recipe.precision),
         decoded=float("inf") if faces is None else decode_rate(faces) * processes * max(1, workers),
     )

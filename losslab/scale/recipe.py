@@ -64,7 +64,8 @@ class ScaleRecipe:
         help="Batch normalisation over all processes, so that their number changes nothing, or in each by itself.",
     )
     average: float = knob(0.0, 0, 0.99999, help="Of the weights over the steps, the share kept in each; 0 keeps none.")
-    tile: int = knob(0, 0, help="Classes at a time in the head; 0 takes all at once.")
+    tile: int = knob(0, 0, help="Classes at a time in the head; 0 takes as many as suit the device.")
+    folded: bool = knob(False, help="Prototypes make their step in the backward pass, and their gradient is never held.")
     sample_rate: float = knob(1.0, 1e-4, 1, help="Share of the classes that are compared in a step; 1 is exact.")
     products: str = knob(
         "float32", choices=("float32", "bfloat16", "float16"), help="Of the cosines; what follows is float32."
@@ -91,8 +92,19 @@ class ScaleRecipe:
         object.__setattr__(self, "drops", self._checked_drops())
         if self.warm_up >= self.epochs:
             raise ValueError(f"warm_up is {self.warm_up:g} epochs, but there are only {self.epochs}.")
+        if self.folded and (why := self._not_foldable()):
+            raise ValueError(f"folded is true, so prototypes step in the backward pass, but {why}.")
         if self.batch % self.parts:
             raise ValueError(f"batch is {self.batch}, which {self.parts} parts cannot share evenly: choose another.")
+
+    def _not_foldable(self) -> str:
+        """What would change their gradient after the backward pass."""
+        return {
+            self.optimiser != "sgd": "the optimiser is not sgd",
+            self.precision == "float16": "precision float16 multiplies the loss: choose bfloat16 or float32",
+            self.parts > 1: "a step has several parts: set parts to 1",
+            self.clip > 0 and self.clipped == "all": "all gradients are clipped: set clip to 0, or clipped to network",
+        }.get(True, "")
 
     def _checked_drops(self) -> tuple[int, ...]:
         drops = tuple(self.drops) if isinstance(self.drops, tuple | list) else (None,)
