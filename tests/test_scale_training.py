@@ -1,7 +1,6 @@
 """A training at full scale is the same training however often it is stopped, and on however many processes."""
 
 import dataclasses
-import importlib.util
 import json
 import os
 import shutil
@@ -18,6 +17,7 @@ from scale_cases import FACES, SMOOTH, apart, ended, finished, run, start, wait_
 from losslab import ElasticFace, KappaFace, MarginLoss, SphereFace2, SubCenterArcFace
 from losslab.data.faces.convert import WRITERS
 from losslab.scale import checkpoint
+from losslab.scale.logs import board, lines
 from losslab.training import Run, restore
 
 pytestmark = real
@@ -266,8 +266,6 @@ def test_what_is_not_there_is_refused_before_anything_is_written(folder, recipe)
     assert "no verification set 'lfw'" in refused(1, recipe, "--out", folder / "none", "--verify", "lfw")
     assert "no recipe 'nothing'" in refused(2, "nothing", "--out", folder / "none")
     assert "There is no run" in refused(2, "--out", folder / "none", "--resume")
-    if not importlib.util.find_spec("tensorboard"):
-        assert "TensorBoard is not installed" in refused(2, recipe, "--out", folder / "none", "--tensorboard")
     assert not (folder / "none").exists()
 
 
@@ -277,6 +275,28 @@ def test_it_is_verified_after_each_epoch(folder, recipe):
     rows = [row.split(",") for row in (path / "verified.csv").read_text().splitlines()]
     assert [int(row[0]) for row in rows[1:] if row[2] == "accuracy"] == [STEPS, 2 * STEPS]
     assert all(0.5 < float(row[3]) <= 1 for row in rows[1:] if row[2] == "accuracy") and "accuracy" in out
+
+
+def test_tensorboard_shows_what_the_table_says(folder, recipe):
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    path = folder / "board"
+    finished(1, recipe, "--out", path, "--tensorboard", "--verify", "casia_format/orl")
+    shown = EventAccumulator(str(path / "tensorboard")).Reload()
+    losses = {int(row["step"]): float(row["loss"]) for row in lines(path / "metrics.csv")}
+    assert {each.step: each.value for each in shown.Scalars("loss")} == pytest.approx(losses)
+    (right,) = (float(row["value"]) for row in lines(path / "verified.csv") if row["measure"] == "accuracy")
+    assert [(each.step, each.value) for each in shown.Scalars("casia_format/orl/accuracy")] == [
+        (STEPS, pytest.approx(right))
+    ]
+
+
+def test_without_tensorboard_it_is_said_how_to_get_it(monkeypatch):
+    monkeypatch.setitem(sys.modules, "tensorboard", None)
+    monkeypatch.delitem(sys.modules, "torch.utils.tensorboard", raising=False)
+    with pytest.raises(ValueError, match="TensorBoard is not installed: pip install") as refused:
+        board()
+    sentence(str(refused.value))
 
 
 def test_torchrun_starts_it(folder, recipe, pair):

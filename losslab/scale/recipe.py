@@ -65,7 +65,7 @@ class ScaleRecipe:
     )
     average: float = knob(0.0, 0, 0.99999, help="Of the weights over the steps, the share kept in each; 0 keeps none.")
     tile: int = knob(0, 0, help="Classes at a time in the head; 0 takes as many as suit the device.")
-    folded: bool = knob(False, help="Prototypes make their step in the backward pass, and their gradient is never held.")
+    folded: bool = knob(False, help="Prototypes step in the backward pass, and their gradient is never held.")
     sample_rate: float = knob(1.0, 1e-4, 1, help="Share of the classes that are compared in a step; 1 is exact.")
     products: str = knob(
         "float32", choices=("float32", "bfloat16", "float16"), help="Of the cosines; what follows is float32."
