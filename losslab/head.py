@@ -279,9 +279,10 @@ class PrototypeHead(Head):
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
         if self.division is None:
             return self._judged(self.angles(embedding, label))
-        return self._divided(embedding, label)
+        # What is around it may be compiled; tiles work their gradients out by themselves. Said here and not at the
+        # method: there it would bring the whole compiler with every import of losslab.
+        return torch.compiler.disable(self._divided)(embedding, label)
 
-    @torch.compiler.disable  # what is around it may be compiled; tiles work their gradients out by themselves
     def _divided(self, embedding: Tensor, label: Tensor) -> Tensor:
         a, batch = self._pieces(embedding, label)
         return batch.own(self._judged(a, batch))

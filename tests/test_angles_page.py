@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab import ArcFace, CosFace, losses
@@ -19,11 +20,8 @@ PAGE = str(server.ROOT / "pages/2_angles_and_margins.py")
 
 @pytest.fixture(autouse=True)
 def pool(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
-    server.pool.cache_clear()
-    yield
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch):
+        yield
 
 
 def opened(**link) -> AppTest:

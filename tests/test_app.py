@@ -1,6 +1,7 @@
 """The pages without a browser: they open, say what is wrong with a link, and turn widgets into a recipe."""
 
 import pytest
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab import losses
@@ -12,12 +13,9 @@ ROOT = server.ROOT
 
 @pytest.fixture(autouse=True)
 def pool(tmp_path, monkeypatch):
-    """A pool of its own for every test; its worker is warming up while the page is looked at."""
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
-    server.pool.cache_clear()
-    yield
-    server.pool().close()
-    server.pool.cache_clear()
+    """A pool of its own for every test."""
+    with untrained(tmp_path / "runs", monkeypatch):
+        yield
 
 
 def opened(**link) -> AppTest:

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab import losses
@@ -378,11 +379,8 @@ def test_a_training_without_a_margin_does_not_clear_one():
 
 @pytest.fixture
 def pool(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
-    server.pool.cache_clear()
-    yield
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch):
+        yield
 
 
 def opened(**link) -> AppTest:

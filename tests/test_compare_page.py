@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab import ArcFace, CosFace, NormFace, Softmax
@@ -16,11 +17,8 @@ PAGE = str(server.ROOT / "pages/6_compare.py")
 
 @pytest.fixture(autouse=True)
 def pool(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
-    server.pool.cache_clear()
-    yield
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch):
+        yield
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from page_cases import untrained
 from PIL import Image
 from streamlit.testing.v1 import AppTest
 
@@ -22,12 +23,9 @@ def folder(tmp_path, monkeypatch):
     faces.sources.clear()  # which are looked for every so often only
     made = tmp_path / "data"
     made.mkdir()
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
     monkeypatch.setenv("LOSSLAB_DATA", str(made))
-    server.pool.cache_clear()
-    yield made
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch):
+        yield made
 
 
 @pytest.fixture

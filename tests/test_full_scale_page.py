@@ -4,6 +4,7 @@ import json
 
 import pytest
 from figure_cases import TINY
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab.scale import ScaleRecipe
@@ -16,12 +17,9 @@ LINES = "step,epoch,loss,rate,images_a_second,gradient,loss_scale,left_out\n"
 
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
     (tmp_path / "runs").mkdir()
-    server.pool.cache_clear()
-    yield tmp_path / "runs"
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch) as folder:
+        yield folder
 
 
 def left(folder, name="casia", state="running", rows=3):

@@ -6,6 +6,7 @@ import xml.etree.ElementTree as ET
 from urllib.parse import urlsplit
 
 import pytest
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 from test_browser import CHROMIUM, FLAGS, Server
 
@@ -127,12 +128,9 @@ def test_curves_have_the_published_values():
 
 @pytest.fixture
 def app(tmp_path, monkeypatch):
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
-    server.pool.cache_clear()
-    at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30).run()
-    yield at.switch_page(str(server.ROOT / "pages" / "8_library.py")).run()
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch):
+        at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30).run()
+        yield at.switch_page(str(server.ROOT / "pages" / "8_library.py")).run()
 
 
 def test_every_loss_has_its_page_in_the_app(app):

@@ -6,6 +6,7 @@ import zipfile
 
 import pytest
 from figure_cases import TINY, Tiny, known
+from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
 from losslab.figures import trained
@@ -19,13 +20,10 @@ PAGE = str(ROOT / "pages" / "9_paper_figures.py")
 @pytest.fixture(autouse=True)
 def runs(tmp_path, monkeypatch):
     """A folder of runs and a catalogue of their own."""
-    monkeypatch.setenv("LOSSLAB_RUNS", str(tmp_path / "runs"))
     (tmp_path / "runs").mkdir()
     known(monkeypatch, Tiny)
-    server.pool.cache_clear()
-    yield tmp_path / "runs"
-    server.pool().close()
-    server.pool.cache_clear()
+    with untrained(tmp_path / "runs", monkeypatch) as folder:
+        yield folder
 
 
 def opened(**link) -> AppTest:

@@ -190,6 +190,8 @@ class Pool:
                 worker.dismiss()
             self._news.notify_all()
         for worker in workers:
+            if not worker.ready:  # Still loading, it would not notice for seconds, and it has no run to lose.
+                worker.process.kill()
             try:
                 worker.process.wait(2)
             except subprocess.TimeoutExpired:
