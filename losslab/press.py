@@ -9,7 +9,7 @@ import io
 import json
 import math
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -115,8 +115,16 @@ def own_source() -> str:
 
 def pressed(figure: Figure, plate: Plate, runs: tuple[Run, ...], kind: str = "pdf", look: Look | None = None) -> bytes:
     """The plate of a figure as a file of a kind of `render.paper.KINDS`, with what it was made of in its metadata."""
-    look = look or Look()
-    return paper.draw(plate, kind, look.width, look.style, look.dpi, metadata(figure, runs), look.camera, look.raster)
+    return every_kind(figure, plate, runs, (kind,), look or Look())[kind]
+
+
+def every_kind(
+    figure: Figure, plate: Plate, runs: tuple[Run, ...], kinds: Iterable[str], look: Look
+) -> dict[str, bytes]:
+    """As `pressed`, by kind."""
+    return paper.drawn_as(
+        plate, kinds, look.width, look.style, look.dpi, metadata(figure, runs), look.camera, look.raster
+    )
 
 
 def metadata(figure: Figure, runs: tuple[Run, ...]) -> Mapping[str, str]:
@@ -163,7 +171,7 @@ def command(name: str) -> str:
 def written(wanted: Print, plate: Plate, runs: tuple[Run, ...]) -> list[Path]:
     """Write the files of a print; ValueError where the disk does not take one. The TOML comes last: where it is, the
     others are whole."""
-    made = {kind: pressed(wanted.figure, plate, runs, kind, wanted.look) for kind in wanted.kinds}
+    made = every_kind(wanted.figure, plate, runs, wanted.kinds, wanted.look)
     made |= {"csv": numbers(plate).encode(), "toml": recipe_text(wanted).encode()}
     path = wanted.folder
     try:
@@ -181,8 +189,9 @@ def bundle(wanted: Print, plate: Plate, runs: tuple[Run, ...]) -> bytes:
     """A zip of the figure in every kind, its numbers, its caption, its sheet, and the script that builds it again."""
     every = dataclasses.replace(wanted, kinds=tuple(paper.KINDS), folder=Path())
     says = caption(wanted.figure, plate, runs)
-    files = {f"{wanted.name}.{kind}": pressed(wanted.figure, plate, runs, kind, wanted.look) for kind in paper.KINDS}
-    files |= {
+    drawn = every_kind(wanted.figure, plate, runs, paper.KINDS, wanted.look)
+    files = {
+        **{f"{wanted.name}.{kind}": content for kind, content in drawn.items()},
         f"{wanted.name}.csv": numbers(plate).encode(),
         f"{wanted.name}.toml": recipe_text(every).encode(),
         "build.sh": SCRIPT.format(command=command(wanted.name)).encode(),

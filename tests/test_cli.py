@@ -74,12 +74,12 @@ def test_every_loss_starts_as_its_help_says(kind, capsys):
 
 @pytest.mark.parametrize("name", losses.catalogue())
 def test_every_loss_learns_the_digits_and_can_be_drawn(name, tmp_path, capsys):
-    short = ["--epochs", "4", "--per-class", "60", "--probe", "100", "--batch", "30"]
+    short = ["--model", "mlp", "--epochs", "4", "--per-class", "40", "--probe", "60", "--batch", "30"]
     code, said, _ = losslab("train", "--loss", name, *short, "--out", tmp_path, capsys=capsys)
     assert code == 0 and "Test accuracy" in said
     (run,) = runs(tmp_path)
     assert run.status.state == "done" and np.isfinite(run.metrics()["loss"]).all()
-    assert run.metrics()["test_accuracy"][-1] > 0.2  # of ten classes, after half a second; P2SGrad is the lowest
+    assert run.metrics()["test_accuracy"][-1] > 0.2  # of ten classes, after 53 steps; P2SGrad is the lowest
     assert all(encode(run, index) for index in range(len(run)))
     model, head = restore(run)
     assert torch.equal(head.prototypes, torch.from_numpy(run[-1].prototypes))
@@ -250,13 +250,18 @@ def test_the_keyboard_stops_a_training_and_keeps_its_run(tmp_path, capsys, monke
 @pytest.mark.skipif(os.name == "nt", reason="SIGINT cannot be sent to one process there")
 def test_the_program_itself_trains_and_stops_at_control_c(tmp_path):
     words = ["train", *QUICK[:-4], "--epochs", "1000", "--out", str(tmp_path)]
-    program = subprocess.Popen(
-        [sys.executable, "-m", "losslab", *words],
-        cwd=ROOT,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    # The program would ignore it too if it is ignored here, as it is of what was begun in the background.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "losslab", *words],
+            cwd=ROOT,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    finally:
+        signal.signal(signal.SIGINT, before)
     try:
         while program.poll() is None and not any(Run(p.parent) for p in tmp_path.glob("*/recipe.json")):
             time.sleep(0.05)

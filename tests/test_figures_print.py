@@ -41,9 +41,29 @@ def plate(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def pdf(plate):
-    """Its page as PDF, at its own width."""
-    return cache(lambda name: paper.draw(plate(name), width=catalogue()[name].width))
+def page(plate):
+    """Its page at its own width, and that as PDF and PGF: drawn once for all that is asked of it."""
+
+    @cache
+    def made(name: str) -> tuple[Page, dict[str, bytes]]:
+        pages = []
+
+        def noted(*asked) -> Page:
+            pages.append(Page(*asked))
+            return pages[-1]
+
+        with pytest.MonkeyPatch.context() as patched:
+            patched.setattr(paper, "Page", noted)
+            files = paper.drawn_as(plate(name), ("pdf", "pgf"), width=catalogue()[name].width)
+        (one,) = pages
+        return one, files
+
+    return made
+
+
+@pytest.fixture(scope="module")
+def pdf(page):
+    return lambda name: page(name)[1]["pdf"]
 
 
 @EVERY
@@ -65,10 +85,9 @@ def test_the_same_figure_is_the_same_bytes_and_grey_has_no_colour(name, plate, p
 
 
 @EVERY
-def test_what_is_drawn_is_what_the_scenes_say(name, plate):
+def test_what_is_drawn_is_what_the_scenes_say(name, plate, page):
     """Every line and every point of every chart."""
-    page = drawn(plate(name), catalogue()[name].width)
-    for scene, panel in zip(plate(name).panels, page.panels, strict=True):
+    for scene, panel in zip(plate(name).panels, page(name)[0].panels, strict=True):
         if scene.space != CHART:
             continue
         there = [np.stack(line.get_data(), 1) for line in panel.axes.lines]
@@ -93,11 +112,11 @@ def test_the_table_has_a_row_for_every_place(name, plate):
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="no LaTeX is installed")
-def test_latex_includes_a_sheet_of_them(plate, pdf, tmp_path):
+def test_latex_includes_a_sheet_of_them(page, tmp_path):
     lines = [r"\documentclass{article}", r"\usepackage{graphicx,pgf}", r"\begin{document}"]
     for name in catalogue():
-        (tmp_path / f"{name}.pdf").write_bytes(pdf(name))
-        (tmp_path / f"{name}.pgf").write_bytes(paper.draw(plate(name), "pgf", width=catalogue()[name].width))
+        for kind, content in page(name)[1].items():
+            (tmp_path / f"{name}.{kind}").write_bytes(content)
         lines += [rf"\includegraphics{{{name}.pdf}}", "", rf"\input{{{name}.pgf}}", ""]
     (tmp_path / "sheet.tex").write_text("\n".join([*lines, r"\end{document}"]), "utf-8")
     done = subprocess.run(

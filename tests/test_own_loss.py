@@ -12,13 +12,14 @@ import pytest
 ROOT = Path(__file__).parent.parent
 GUIDE = ROOT / "docs" / "write_your_own.md"
 NAME = "TaperedArc"
-FIGURE = f"--loss {NAME}(margin=0.4) --loss ArcFace --per-class 30 --epochs 1 --probe 60 --out toy.pdf".split()
+TRAINING = f"train --loss {NAME} --margin 0.4 --epochs 1 --per-class 50".split()
+FIGURE = f"figure ToyScatter --loss {NAME}(margin=0.4) --loss ArcFace --per-class 30 --epochs 1 --probe 60".split()
 
 SHOWN = f"""
 from pathlib import Path
 
 import losslab
-from losslab import losses
+from losslab import cli, losses
 from losslab.live import frames
 from losslab.training import Run
 from streamlit.testing.v1 import AppTest
@@ -28,9 +29,11 @@ assert Path(losslab.__file__).is_relative_to(Path.cwd())
 kind = losses.catalogue()["{NAME}"]
 assert kind.card.toy.keys() <= losses.knobs(kind()).keys() and "{NAME}" in losses.bases()
 
+assert cli.main({TRAINING}) == 0
 (path,) = Path("runs").glob("{NAME.lower()}-*")
 run = Run(path)
 assert run.recipe.loss == losses.make("{NAME}", scale=16, margin=0.4)
+assert cli.main({[*FIGURE, "--out", "toy.pdf"]}) == 0
 assert frames.encode(run, len(run) - 1).startswith(b"LLF1")
 
 at = AppTest.from_file("app.py", default_timeout=30)
@@ -64,14 +67,9 @@ def project(tmp_path_factory):
 
 
 def test_the_example_of_the_guide_needs_no_other_edit(project):
-    training = start(
-        project, "-m", "losslab", "train", "--loss", NAME, "--margin", "0.4", "--epochs", "1", "--per-class", "50"
-    )
     tests = ("tests/test_losses_algebra.py", "tests/test_gradients.py")
     with start(project, "-m", "pytest", "-k", NAME, "-p", "no:xdist", "-p", "no:cacheprovider", *tests) as testing:
-        assert "Test accuracy" in ended(training)
-        ended(start(project, "-c", SHOWN))
-        ended(start(project, "-m", "losslab", "figure", "ToyScatter", *FIGURE))
+        assert "Test accuracy" in ended(start(project, "-c", SHOWN))
         assert f"{NAME}(margin=0.4)" in (project / "toy.toml").read_text("utf-8")
         assert (project / "toy.pdf").read_bytes().startswith(b"%PDF")
         assert int(re.search(r"(\d+) passed", ended(testing))[1]) > 20

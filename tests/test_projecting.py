@@ -58,9 +58,14 @@ def write(path: Path, snapshots: int, state: str = "done", side: tuple[int, ...]
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch):
-    """Nothing is waited for longer than it must be, and no process is left."""
+    """Nothing is waited for longer than it must be."""
     monkeypatch.setattr(projector, "TOLD", 0.0)
     monkeypatch.setattr(projector, "SOON", 0.0)
+
+
+@pytest.fixture(autouse=True, scope="module")
+def closed():
+    """No process is left; until then each serves whoever asks, as in a server."""
     yield
     projector.close()
 
@@ -145,25 +150,26 @@ def test_a_process_that_was_closed_is_gone(tmp_path):
 
 
 @pytest.mark.skipif(not Path("/proc").is_dir(), reason="processes are looked up in /proc")
-@pytest.mark.parametrize("begun", [False, True])
-def test_it_dies_with_a_server_that_is_killed(tmp_path, begun):
+def test_they_die_with_a_server_that_is_killed(tmp_path):
+    """One that has placed something, and one that has hardly begun."""
     write(tmp_path / "run", 1)
     code = (
         "import sys, time; from pathlib import Path; from losslab.live import projector\n"
         "found = projector.Map(Path(sys.argv[1]), 'SphereMap')\n"
         "found.ask(1)\n"
-        f"while {begun} and not found.placed: time.sleep(0.01)\n"
-        "print(projector.QUICK.pid, flush=True); time.sleep(600)"
+        "while not found.placed: time.sleep(0.01)\n"
+        "new = projector.Process(); new.warm()\n"
+        "print(projector.QUICK.pid, new.pid, flush=True); time.sleep(600)"
     )
     server = subprocess.Popen([sys.executable, "-c", code, str(tmp_path / "run")], stdout=subprocess.PIPE)
     try:
-        pid = int(server.stdout.readline())
-        assert alive(pid)
+        pids = list(map(int, server.stdout.readline().split()))
+        assert len(pids) == 2 and all(map(alive, pids))
     finally:
         server.kill()
         server.wait()
         server.stdout.close()
-    until(lambda: not alive(pid), "the process to end")
+    until(lambda: not any(map(alive, pids)), "the processes to end")
 
 
 def test_a_run_made_anew_has_another_map(tmp_path):

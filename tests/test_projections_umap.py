@@ -1,6 +1,7 @@
 """UMAP by its real library, where that is installed: seeded, warm, aligned, and stopped when it is told to."""
 
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -33,6 +34,12 @@ def test_the_sphere_has_unit_vectors():
         placed = projection.place(*moment)
         for rows in (placed.samples, placed.prototypes):
             assert np.allclose(np.linalg.norm(rows, axis=1), 1, atol=1e-5)
+
+
+def test_what_was_compiled_is_kept_for_later_processes():
+    UmapPlane().place(*MOMENTS[0])
+    compiled = umap.library().umap_.compute_membership_strengths
+    assert list(Path(compiled.stats.cache_path).glob(f"*.{compiled.__name__}-*"))
 
 
 @pytest.mark.parametrize("n", [3, 5, 20])

@@ -1,14 +1,18 @@
 """UMAP (McInnes, Healy and Melville 2018) by its own library, which is imported when a picture is asked for: the import
-takes seconds, and the first picture as long again, while it compiles itself.
+takes seconds, and the very first picture as long again, while it compiles itself. What it compiled is kept on disk for
+later processes.
 
 It has no way to be followed or stopped, but it shows a progress bar, one step an epoch; while a picture of ours is made
 our own stands in its place. One picture is made at a time, for the library is not made for more.
 """
 
+import sys
 import threading
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cache
+from itertools import chain
 from types import ModuleType
 from typing import Any
 
@@ -190,12 +194,26 @@ def library() -> ModuleType:
                 "UMAP needs the package umap-learn, which is not installed: pip install umap-learn, or choose the "
                 "sphere map, which needs nothing."
             ) from error
+        keep_compiled()
         return umap
 
 
+@cache
+def keep_compiled() -> None:
+    """Have Numba keep on disk what it compiles of the library, as it does by itself for most of what that builds on:
+    each process would compile all of it anew otherwise. Beside the library, or where Numba finds a place of its own."""
+    from numba.extending import is_jitted
+
+    modules = [module for name, module in list(sys.modules.items()) if name.split(".")[0] == "umap" and module]
+    for compiled in filter(is_jitted, chain.from_iterable(vars(module).values() for module in modules)):
+        if compiled.py_func.__module__.split(".")[0] == "umap":
+            with suppress(RuntimeError):  # no place that can be written: it is compiled again
+                compiled.enable_caching()
+
+
 def warm_up() -> None:
-    """Import the library and have it compile itself, which takes seconds: best in a thread, before a picture is
-    wanted. Missing where it is not installed."""
+    """Import the library and have it compile itself, which takes seconds the first time: best in a thread, before a
+    picture is wanted. Missing where it is not installed."""
     some = np.random.default_rng(0).normal(size=(60, 8))
     UmapPlane().place(some, some[:3])
 

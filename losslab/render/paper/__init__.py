@@ -6,10 +6,12 @@ A figure has no title: that, and what it says, are for its caption, and are in i
 
 import io
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any
 
 from matplotlib import style as sheets
+from matplotlib.figure import Figure
 
 from losslab.scene import Plate, Scene
 
@@ -56,19 +58,40 @@ def draw(
     Raises:
         ValueError: for a kind, a width or a style that there is none of.
     """
-    for name, said, known in (("kind", kind, KINDS), ("style", style, STYLES)):
+    return drawn_as(drawn, (kind,), width, style, dpi, metadata, camera, raster)[kind]
+
+
+def drawn_as(
+    drawn: Scene | Plate,
+    kinds: Iterable[str],
+    width: str | float = "ieee-1",
+    style: str = "colour",
+    dpi: int = 300,
+    metadata: Mapping[str, str] | None = None,
+    camera: Any = None,
+    raster: bool = False,
+) -> dict[str, bytes]:
+    """As `draw`, in several kinds, by kind: all is laid out once, which takes longer than to write it."""
+    kinds = tuple(kinds)
+    for name, said, known in (*(("kind", kind, KINDS) for kind in kinds), ("style", style, STYLES)):
         if said not in known:
             raise ValueError(f"{name} is {said!r:.40}, but it must be one of {', '.join(known)}.")
     plate = drawn if isinstance(drawn, Plate) else alone(drawn)
-    inches, out = measured(width), io.BytesIO()
-    grey = style == "grey"
+    inches, grey = measured(width), style == "grey"
     settings = {name: tone(said, grey) if str(said).startswith("#") else said for name, said in SHEET.items()}
     with ONE, sheets.context(["default", settings]):
-        figure = Page(plate, inches, grey, camera, raster and kind != "pgf").figure
-        said = said_of(plate, kind, metadata or {})
-        if kind == "pgf":
-            return pgf.written(figure, said)
-        figure.savefig(out, format=kind, dpi=dpi, metadata=said)
+        page = cache(lambda pictures: Page(plate, inches, grey, camera, pictures))
+        return {
+            kind: saved(page(raster and kind != "pgf").figure, kind, dpi, said_of(plate, kind, metadata or {}))
+            for kind in kinds
+        }
+
+
+def saved(figure: Figure, kind: str, dpi: int, metadata: dict[str, Any]) -> bytes:
+    if kind == "pgf":
+        return pgf.written(figure, metadata)
+    out = io.BytesIO()
+    figure.savefig(out, format=kind, dpi=dpi, metadata=metadata)
     return out.getvalue()
 
 
