@@ -36,7 +36,7 @@ from .pool import LIVE
 RUNS = 8  # that are being placed at a time
 NICE = 10
 OFTEN = 0.2  # seconds between two words about progress
-COMPILING = "UMAP is being compiled (about 20 s, once)."
+COMPILING = "UMAP is being compiled (about 20 s, once on this machine)."
 TRAINING = "All snapshots are laid out together once this run has ended; choose another map until then."
 
 
