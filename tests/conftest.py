@@ -1,5 +1,7 @@
 """What many tests share."""
 
+import shutil
+
 import pytest
 import torch
 from playwright.sync_api import sync_playwright
@@ -21,11 +23,22 @@ def server(tmp_path_factory):
     made.kill()
 
 
+@pytest.fixture(scope="session")
+def profile(tmp_path_factory):
+    """Where the browsers of one test process, one after another, keep the scripts that they have compiled."""
+    folder = tmp_path_factory.mktemp("profile")
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)  # a large one, and nobody will look at it
+
+
 @pytest.fixture(scope="module")
-def chromium():
+def chromium(profile):
+    """A browser. `newcomer` opens pages in its own window, `new_context` in a private one."""
     from test_browser import CHROMIUM, FLAGS
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
-        yield browser
-        browser.close()
+        window = playwright.chromium.launch_persistent_context(
+            profile, executable_path=CHROMIUM, args=FLAGS, viewport={"width": 1300, "height": 1000}
+        )
+        yield window.browser
+        window.close()

@@ -6,7 +6,7 @@ import re
 import signal
 
 import pytest
-from test_browser import CHROMIUM, Server, alone, local, saved, turns, until
+from test_browser import CHROMIUM, alone, local, newcomer, saved, turns, until
 
 from losslab import ArcFace, CosFace, losses
 from losslab.views.curves import Curves
@@ -18,12 +18,11 @@ TWO = "losses=CosFace(scale=16,margin=0.35)&losses=ArcFace(scale=16,margin=0.5)"
 class Desk:
     """One tab with a board."""
 
-    def __init__(self, page, url: str):
+    def __init__(self, page):
         self.page, self.errors, self.strangers = page, [], []
         page.set_default_timeout(30_000)
         page.on("pageerror", lambda error: self.errors.append(str(error)))
         page.on("request", lambda r: self.strangers.append(r.url) if not local(r.url) else None)
-        self.open(url)
 
     def open(self, url: str) -> "Desk":
         self.page.goto(url)
@@ -61,21 +60,17 @@ class Desk:
         )
 
 
-@pytest.fixture(scope="module")
-def context(chromium):
-    """One for all tests: what the browser has loaded once it keeps."""
-    made = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True)
+@pytest.fixture
+def closed(chromium, server):
+    """A desk where nothing is open yet."""
+    made = Desk(newcomer(chromium, server, height=1000))
     yield made
-    made.close()
+    assert not made.strangers and not made.errors
 
 
 @pytest.fixture
-def desk(context, server):
-    made = Desk(context.new_page(), f"{server.url}/angles_and_margins?{TWO}")
-    yield made
-    assert not made.strangers and not made.errors
-    for page in context.pages:
-        page.close()
+def desk(closed, server):
+    return closed.open(f"{server.url}/angles_and_margins?{TWO}")
 
 
 def test_a_knob_redraws_the_picture_and_at_rest_the_link(desk):
@@ -176,8 +171,8 @@ def taken(desk, view: str, kind: str, folder) -> bytes:
 
 
 @pytest.mark.parametrize(("view", "part"), [("Curves", "curves"), ("Regions", "regions")])
-def test_every_picture_can_be_saved(desk, server, chromium, tmp_path, view, part):
-    desk.open(f"{server.url}/angles_and_margins?{TWO}&show={part}")
+def test_every_picture_can_be_saved(closed, server, chromium, tmp_path, view, part):
+    desk = closed.open(f"{server.url}/angles_and_margins?{TWO}&show={part}")
     assert taken(desk, view, "png", tmp_path).startswith(b"\x89PNG")
     svg = taken(desk, view, "svg", tmp_path).decode()
     assert svg.startswith("<svg") and "<image" not in svg and svg.count("<path") > 5 and "<text" in svg
@@ -205,8 +200,8 @@ def test_every_picture_can_be_saved(desk, server, chromium, tmp_path, view, part
         "decision_boundaries?run=arcface-circle",
     ],
 )
-def test_the_page_of_a_ball_turns_without_a_server(desk, server, chromium, tmp_path, link):
-    desk.open(f"{server.url}/{link}")
+def test_the_page_of_a_ball_turns_without_a_server(closed, server, chromium, tmp_path, link):
+    desk = closed.open(f"{server.url}/{link}")
     panel = desk.board.locator(".is-ball")
     title, says = panel.locator("h3").inner_text(), panel.locator(".says").inner_text()
     with alone(chromium, saved(desk.page, panel, "html", tmp_path)) as page:
@@ -226,7 +221,7 @@ def test_the_page_of_a_ball_turns_without_a_server(desk, server, chromium, tmp_p
 
 
 def test_two_tabs_do_not_disturb_each_other(desk, server):
-    other = Desk(desk.page.context.new_page(), f"{server.url}/angles_and_margins?{TWO}")
+    other = Desk(desk.page.context.new_page()).open(f"{server.url}/angles_and_margins?{TWO}")
     other.knob(0, "margin").press("Home")
     until(lambda: "CosFace 0 gives 0.00" in other.says(), 20, "the other tab's picture")
     desk.knob(1, "margin").press("ArrowRight")
@@ -251,28 +246,24 @@ def test_a_refused_question_keeps_the_picture(desk):
     assert not desk.board.get_by_role("alert").is_visible()
 
 
-def test_a_server_that_was_away_draws_again_by_itself(chromium, tmp_path):
-    server = Server(tmp_path / "runs")
+def test_a_server_that_was_away_draws_again_by_itself(chromium, server):
+    desk = Desk(newcomer(chromium, server, height=1000)).open(f"{server.url}/angles_and_margins?{TWO}")
+    server.kill(signal.SIGKILL)
     try:
-        context = chromium.new_context(viewport={"width": 1300, "height": 1000})
-        desk = Desk(context.new_page(), f"{server.url}/angles_and_margins?{TWO}")
-        server.kill(signal.SIGKILL)
         desk.knob(0, "margin").press("ArrowRight")
         until(lambda: desk.state() == "lost", 20, "the board to notice")
         assert "server does not answer" in desk.board.get_by_role("alert").inner_text()
         assert "CosFace 0.35" in desk.says()
-        server.start()
-        until(lambda: "CosFace 0.36" in desk.says(), 40, "the picture that was asked for")
-        assert not desk.board.get_by_role("alert").is_visible()
-        context.close()
     finally:
-        server.kill()
+        server.start()  # on the same port, and the other tests want it too
+    until(lambda: "CosFace 0.36" in desk.says(), 40, "the picture that was asked for")
+    assert not desk.board.get_by_role("alert").is_visible()
+    desk.page.close()
 
 
 @pytest.mark.parametrize("width", [1300, 700, 390])
 def test_nothing_is_wider_than_the_window(chromium, server, width):
-    context = chromium.new_context(viewport={"width": width, "height": 900})
-    desk = Desk(context.new_page(), f"{server.url}/angles_and_margins")
+    desk = Desk(newcomer(chromium, server, width)).open(f"{server.url}/angles_and_margins")
     main = desk.page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
-    context.close()
+    desk.page.close()

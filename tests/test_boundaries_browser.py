@@ -5,12 +5,23 @@ import math
 import re
 
 import pytest
-from test_browser import CHROMIUM, Tab, until
+from test_browser import CHROMIUM, Tab, newcomer, until
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 ARC = "losses=ArcFace(margin=0.3,scale=16)"
 RIGHT_AND_UP = "surface=circle&prototypes=1,0,0+0,1,0+-0.7,-0.7,0"
 AT_0, AT_90 = 0, 90
+BADGE = """(canvas, share) => {
+    const box = canvas.getBoundingClientRect();
+    const taken = (right, down) => {  // as the cursor says, would a press there take a prototype?
+        const place = { clientX: box.x + right, clientY: box.y + down };
+        canvas.dispatchEvent(new PointerEvent("pointermove", place));
+        return canvas.style.cursor === "move";
+    };
+    for (let down = 40; down < box.height - 30; down += 9)
+        for (let right = Math.floor(box.width * share); right < box.width - 10; right += 9)
+            if (taken(right, down) && taken(right + 4, down + 4)) return [box.x + right + 3, box.y + down + 3];
+}"""
 
 
 class Boundaries(Tab):
@@ -20,7 +31,8 @@ class Boundaries(Tab):
         self.page.goto(f"{server.url}/decision_boundaries?{link}")
         self.page.wait_for_selector("[data-testid=board]")
         until(lambda: self.board("drawn"), 30, "the first picture")
-        self.settled()
+        self.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
+        until(lambda: self.board("state") == "shown", 20, "a picture")
         return self
 
     def board(self, name: str) -> str:
@@ -55,17 +67,11 @@ class Boundaries(Tab):
 
     def badge(self, share: float) -> tuple[float, float]:
         """Some prototype that can be taken, on the canvas from `share` of its width on; well inside its badge."""
-        box = self.canvas.bounding_box()
-        for down in range(40, int(box["height"]) - 30, 9):
-            for right in range(int(box["width"] * share), int(box["width"]) - 10, 9):
-                if all(self.taken(box["x"] + right + more, box["y"] + down + more) for more in (0, 4)):
-                    return box["x"] + right + 3, box["y"] + down + 3
-        raise AssertionError("there is no prototype to take")
-
-    def taken(self, x: float, y: float) -> bool:
-        """Whether a press there would take a prototype."""
-        self.page.mouse.move(x, y)
-        return self.canvas.evaluate("each => each.style.cursor") == "move"
+        found = self.canvas.evaluate(BADGE, share)
+        assert found, "there is no prototype to take"
+        self.page.mouse.move(*found)
+        until(lambda: self.canvas.evaluate("each => each.style.cursor") == "move", 10, "the hand that can take it")
+        return found
 
     def drag(self, start: tuple[float, float], end: tuple[float, float]) -> None:
         self.page.mouse.move(*start)
@@ -80,22 +86,12 @@ class Boundaries(Tab):
         return found.value.path()
 
 
-@pytest.fixture(scope="module")
-def context(chromium):
-    """One for all tests: what the browser has loaded once it keeps."""
-    made = chromium.new_context(viewport={"width": 1300, "height": 1000}, accept_downloads=True, has_touch=True)
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def tab(context, server):
-    made = Boundaries(context.new_page())
+def tab(chromium, server):
+    made = Boundaries(newcomer(chromium, server, height=1000))
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [e for e in made.errors if "WebSocket" not in e and "Failed to load resource" not in e]
-    for page in context.pages:
-        page.close()
 
 
 def test_the_page_opens_with_a_picture_and_a_sentence(tab, server):
@@ -134,8 +130,9 @@ def test_the_first_prototype_stays_under_the_hand(tab, server):
 
 
 def test_a_finger_drags_too(tab, server):
-    tab.show(server, f"{ARC}&{RIGHT_AND_UP}")
     finger = tab.page.context.new_cdp_session(tab.page)
+    finger.send("Emulation.setTouchEmulationEnabled", {"enabled": True})
+    tab.show(server, f"{ARC}&{RIGHT_AND_UP}")
     for kind, degrees in [("touchStart", 90), *(("touchMove", 90 + 5 * i) for i in range(1, 7))]:
         x, y = tab.on_circle(degrees)
         finger.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": [{"x": x, "y": y}]})
@@ -247,7 +244,7 @@ def test_where_motion_is_not_wanted_a_breath_is_one_step(tab, server):
 
 
 def test_a_training_is_looked_at_and_its_prototypes_are_taken(tab, server):
-    tab.show(server, "run=arcface-sphere")
+    tab.show(server, "run=arcface-sphere").settled()
     assert "of 600 samples clear their margin." in tab.says
     assert not tab.page.get_by_role("button", name="Add class").is_visible()
     last = tab.link("snapshot")
@@ -273,9 +270,10 @@ def test_what_is_shown_is_saved(tab, server):
 
 
 def test_a_link_shows_the_same_again(tab, server):
-    tab.show(server, f"losses=MagFace(scale=16,shortest=1,longest=20)&{RIGHT_AND_UP}&length=9")
+    tab.show(server, f"losses=MagFace(scale=16,shortest=1,longest=20)&{RIGHT_AND_UP}&length=9").settled()
     says, search = tab.says, tab.page.evaluate("location.search")
     other = Boundaries(tab.page.context.new_page()).show(server, search.lstrip("?"))
+    other.settled()
     assert other.says == says and other.page.evaluate("location.search") == search
 
 

@@ -30,13 +30,17 @@ FLAGS = (
 
 
 class Server:
-    """`streamlit run app.py` on a free port, with runs in a folder of its own."""
+    """`streamlit run app.py` on a free port, with runs in a folder of its own.
+
+    Where it can it takes the port of the first: a browser knows by the address which scripts it has compiled.
+    """
+
+    first_port = 0
 
     def __init__(self, runs: Path):
         self.runs = runs
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
+        self.port = free_port(Server.first_port)
+        Server.first_port = Server.first_port or self.port
         self.url = f"http://localhost:{self.port}"
         self.start()
 
@@ -63,6 +67,16 @@ class Server:
     def kill(self, how: int = signal.SIGTERM) -> None:
         self.process.send_signal(how)
         self.process.wait(20)
+
+
+def free_port(wanted: int) -> int:
+    """The port that is wanted, or any other if somebody listens there."""
+    for port in (wanted, 0):
+        with socket.socket() as probe, suppress(OSError):
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections that are closing do not count
+            probe.bind(("127.0.0.1", port))
+            return probe.getsockname()[1]
+    raise AssertionError("no port is free")
 
 
 def until(ready, seconds: float, what: str):
@@ -133,6 +147,24 @@ def saved(page, area, kind: str, folder: Path) -> Path:
     return path
 
 
+def newcomer(chromium, server, width: int = 1300, height: int = 900, **media):
+    """A page for somebody who has never been here.
+
+    Only the scripts that were compiled for earlier visitors are there still. A private window never has them, and to
+    compile them is most of the work of opening a page.
+    """
+    context = chromium.contexts[0]
+    for page in context.pages[1:]:  # the first is the browser's own: without a page it would end
+        page.close()
+    context.clear_cookies()
+    page = context.new_page()
+    page.set_viewport_size({"width": width, "height": height})
+    page.emulate_media(**media)
+    all_kept = {"origin": server.url, "storageTypes": "local_storage,indexeddb,cache_storage"}
+    context.new_cdp_session(page).send("Storage.clearDataForOrigin", all_kept)
+    return page
+
+
 @contextmanager
 def alone(chromium, path: Path):
     """A saved page, opened from the disk in a browser that has no network."""
@@ -162,8 +194,7 @@ def turns(page, canvas) -> bool:
 
 @pytest.fixture
 def tab(chromium, server):
-    context = chromium.new_context(viewport={"width": 1300, "height": 900})
-    made = Tab(context.new_page())
+    made = Tab(newcomer(chromium, server))
     yield made
     if made.page.url.startswith(server.url) and made.button("Stop").is_enabled():
         with suppress(TimeoutError):  # the run that this test stopped ends in this very moment
@@ -171,7 +202,7 @@ def tab(chromium, server):
         made.page.wait_for_timeout(500)
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [e for e in made.errors if "WebSocket" not in e and "ERR_CONNECTION" not in e]
-    context.close()
+    made.page.close()
 
 
 LONG = "&epochs=1000"  # a run that goes on until it is stopped
@@ -394,24 +425,22 @@ def test_the_stage_needs_no_socket(tab, server):
 
 
 def test_reduced_motion_is_respected(chromium, server):
-    context = chromium.new_context(reduced_motion="reduce")
-    tab = Tab(context.new_page()).open(server.url)
+    tab = Tab(newcomer(chromium, server, reduced_motion="reduce")).open(server.url)
     recording = Run(ROOT / "recordings" / "arcface-sphere")
     until(lambda: tab.number("snapshots") == len(recording), 20, "the recording")
     step = until(lambda: tab.number("step"), 10, "its last step")
     time.sleep(1.5)
     assert tab.number("step") == step
-    context.close()
+    tab.page.close()
 
 
 @pytest.mark.parametrize("width", [1300, 700, 390])
 def test_nothing_is_wider_than_the_window(chromium, server, width):
-    context = chromium.new_context(viewport={"width": width, "height": 900})
-    tab = Tab(context.new_page()).open(server.url)
+    tab = Tab(newcomer(chromium, server, width)).open(server.url)
     until(lambda: tab.number("points") > 0, 20, "points")
     main = tab.page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
-    context.close()
+    tab.page.close()
 
 
 def test_a_killed_server_leaves_no_orphans_and_a_readable_run(chromium, tmp_path):

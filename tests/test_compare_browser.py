@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from test_browser import CHROMIUM, Server, Tab, alone, saved, turns, until
+from test_browser import CHROMIUM, Server, Tab, alone, newcomer, saved, turns, until
 
 from losslab import ArcFace, NormFace
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -63,18 +63,14 @@ class Rack(Tab):
         return until(lambda: self.runs() != before and self.runs(), 30, "runs in the link")
 
 
-def opened(chromium, **options) -> Rack:
-    return Rack(chromium.new_context(**{"viewport": {"width": 1400, "height": 1000}} | options).new_page())
-
-
 @pytest.fixture
-def tab(chromium):
-    made = opened(chromium)
+def tab(chromium, server):
+    made = Rack(newcomer(chromium, server, 1400, 1000))
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     # Streamlit looks for itself beside the page first, and does not find itself there.
     assert not [each for each in made.errors if "404" not in each and "WebSocket" not in each]
-    made.page.context.close()
+    made.page.close()
 
 
 def test_it_opens_with_two_recordings_in_motion_and_what_they_say(tab, server):
@@ -127,7 +123,7 @@ def test_train_turn_scrub_pin_and_train_again(tab, server):
 
 
 def test_what_is_shown_is_saved_and_its_page_plays_without_a_server(chromium, server, tmp_path):
-    tab = opened(chromium, reduced_motion="reduce").show(server)
+    tab = Rack(newcomer(chromium, server, 1400, 1000, reduced_motion="reduce")).show(server)
     until(lambda: tab.drawn() == 2 and tab.each("state") == ["done", "done"], 30, "points in both")
     tools, last = tab.page.locator("[data-testid=rack] .toolbar"), tab.each("step")
     assert saved(tab.page, tools, "png", tmp_path).read_bytes().startswith(b"\x89PNG")
@@ -149,7 +145,7 @@ def test_what_is_shown_is_saved_and_its_page_plays_without_a_server(chromium, se
         assert page.picture(1) != other  # one camera
         page.press("Home")
         until(lambda: page.each("step") == ["0", "0"], 10, "the first snapshot of both")
-    tab.page.context.close()
+    tab.page.close()
 
 
 def test_a_branch_shares_its_past_and_parts_on_the_timeline(tab, server):
@@ -194,10 +190,10 @@ def test_the_page_comes_back_as_it_was_left(tab, server):
 
 @pytest.mark.parametrize("width", [1400, 700, 390])
 def test_nothing_is_wider_than_the_window(chromium, server, width):
-    tab = opened(chromium, viewport={"width": width, "height": 900}).show(server)
+    tab = Rack(newcomer(chromium, server, width)).show(server)
     until(lambda: tab.drawn() == 2, 30, "points in both")
     main = tab.page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
     lefts = [cell.bounding_box()["x"] for cell in tab.cells]
     assert (lefts[0] == lefts[1]) is (width == 390)  # on a telephone they stack
-    tab.page.context.close()
+    tab.page.close()

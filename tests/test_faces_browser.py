@@ -8,7 +8,7 @@ import pytest
 import torch
 from face_cases import REAL, RECIPE, in_each_format, real
 from playwright.sync_api import expect
-from test_browser import CHROMIUM, Server, Tab, until
+from test_browser import CHROMIUM, Server, Tab, newcomer, until
 
 from losslab.data import faces as on_disk
 from losslab.data.faces.decode import fitted
@@ -41,7 +41,8 @@ class Faces(Tab):
         return self
 
     def trained(self, server, source: str) -> Run:
-        """The run of a source, trained by a press to its end."""
+        """The run of a source, trained by a press to its end. Nobody looks at it meanwhile, so nothing need move."""
+        self.page.emulate_media(reduced_motion="reduce")
         self.show(server, f"source={source}&{LINK}")
         self.train()
         until(lambda: self.stage("state") == "done", 90, "the end of the run")
@@ -59,22 +60,21 @@ class Faces(Tab):
 
 
 @pytest.fixture
-def tab(chromium):
-    context = chromium.new_context(viewport={"width": 1400, "height": 950})
-    made = Faces(context.new_page())
+def tab(chromium, server):
+    made = Faces(newcomer(chromium, server, 1400, 950))
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [each for each in made.errors if "404" not in each]  # Streamlit looks for itself beside the page first
-    context.close()
+    made.page.close()
 
 
 @pytest.fixture(scope="module")
 def run(chromium, server):
     """One run that the page has trained."""
-    context = chromium.new_context()
-    found = Faces(context.new_page()).trained(server, "folders")
-    yield found
-    context.close()
+    tab = Faces(newcomer(chromium, server))
+    found = tab.trained(server, "folders")
+    tab.page.close()
+    return found
 
 
 def eer(model, flip: bool = True) -> float:
@@ -172,11 +172,15 @@ def test_a_reload_keeps_the_run_and_the_link_its_choices(tab, server, run):
 
 @pytest.mark.parametrize("width", [1400, 420])
 def test_nothing_is_wider_than_the_window(chromium, server, run, width):
-    context = chromium.new_context(viewport={"width": width, "height": 900})
-    tab = Faces(context.new_page())
+    tab = Faces(newcomer(chromium, server, width))
+    tab.show(server, f"run={run.path.name}")
+    until(lambda: tab.number("points") > 0, 30, "points")
+    main = tab.page.get_by_test_id("stMain")
     for part in PARTS:
-        tab.show(server, f"run={run.path.name}&exact={part}")
-        until(lambda: tab.number("points") > 0, 30, "points")
-        main = tab.page.get_by_test_id("stMain")
+        tab.part(part)
+        until(
+            lambda part=part: f"exact={part.split()[0]}" in tab.search() or part == "Angles", 20, "the link to follow"
+        )
+        tab.page.wait_for_selector("[data-testid=stApp][data-test-script-state=notRunning]")
         assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
-    context.close()
+    tab.page.close()

@@ -6,7 +6,7 @@ import shutil
 import pytest
 from face_cases import REAL, real
 from playwright.sync_api import expect
-from test_browser import CHROMIUM, Server, Tab, alone, saved, until
+from test_browser import CHROMIUM, Server, Tab, alone, newcomer, saved, until
 
 from losslab import losses
 from losslab.data.faces import FaceSubset
@@ -39,7 +39,6 @@ def server(tmp_path_factory):
 
 class Tour(Tab):
     def show(self, server, map="Tour", more="") -> "Tour":
-        self.open(f"{server.url}/?run=aa")  # the first page loads what all pages share
         self.page.goto(f"{server.url}/faces?run=aa&map={map}{more}")
         self.stages = self.page.get_by_test_id("stage")
         until(lambda: self.stages.count() == 1 and self.number("points") > 0, 60, "points")
@@ -86,12 +85,11 @@ class Tour(Tab):
 
 @pytest.fixture
 def tab(chromium, server):
-    context = chromium.new_context(viewport={"width": 1300, "height": 1000}, reduced_motion="reduce")
-    made = Tour(context.new_page())
+    made = Tour(newcomer(chromium, server, height=1000, reduced_motion="reduce"))
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     assert not [e for e in made.errors if "404" not in e]  # Streamlit asks for its health below every page
-    context.close()
+    made.page.close()
 
 
 def test_a_prototype_is_dragged_into_view(tab, server):

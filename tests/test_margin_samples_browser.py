@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from test_browser import CHROMIUM, LONG, Server, Tab, alone, turns, until
+from test_browser import CHROMIUM, LONG, Server, Tab, alone, newcomer, turns, until
 from test_browser import saved as saved_from
 
 from losslab import losses
@@ -91,15 +91,14 @@ class Samples(Tab):
 
 
 @pytest.fixture
-def tab(chromium):
+def tab(chromium, server):
     # Without motion the page stands at the last snapshot at once.
-    context = chromium.new_context(viewport={"width": 1400, "height": 950}, reduced_motion="reduce")
-    made = Samples(context.new_page())
+    made = Samples(newcomer(chromium, server, 1400, 950, reduced_motion="reduce"))
     yield made
     assert not made.strangers, "the app asked for something beyond this machine"
     # Streamlit looks for itself beside the page first, and does not find itself there.
     assert not [each for each in made.errors if "404" not in each]
-    context.close()
+    made.page.close()
 
 
 def members(run: Run, index: int = -1, keep=slice(None)) -> list[np.ndarray]:
@@ -368,11 +367,10 @@ def test_the_zones_of_the_head_are_those_of_the_curves_where_there_are_both(tab,
 
 @pytest.mark.parametrize("width", [1400, 700, 390])
 def test_nothing_is_wider_than_the_window(chromium, server, width):
-    context = chromium.new_context(viewport={"width": width, "height": 900}, reduced_motion="reduce")
-    tab = Samples(context.new_page()).show(server, "run=noisy&sample=3")
+    tab = Samples(newcomer(chromium, server, width, reduced_motion="reduce")).show(server, "run=noisy&sample=3")
     main = tab.page.get_by_test_id("stMain")
     assert main.evaluate("main => main.scrollWidth - main.clientWidth") <= 0
-    context.close()
+    tab.page.close()
 
 
 def test_from_the_gallery_a_run_can_be_taken_to_the_playground(tab, server):

@@ -5,22 +5,15 @@ import zipfile
 
 import pytest
 from pypdf import PdfReader
-from test_browser import CHROMIUM, Tab, until
+from test_browser import CHROMIUM, Tab, newcomer, until
 
 pytestmark = pytest.mark.skipif(not CHROMIUM, reason="no Chromium is installed")
 SMALL = "losses=Softmax()&recipe.classes=0,1,2&recipe.per_class=40&recipe.epochs=1&recipe.probe=60&recipe.model=mlp"
 
 
-@pytest.fixture(scope="module")
-def context(chromium, server):
-    made = chromium.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
-    yield made
-    made.close()
-
-
 @pytest.fixture
-def tab(context):
-    made = Tab(context.new_page())
+def tab(chromium, server):
+    made = Tab(newcomer(chromium, server, 1400, 1000, reduced_motion="reduce"))
     yield made
     made.page.close()
     assert not made.strangers
@@ -42,31 +35,31 @@ def taken(page, name: str) -> bytes:
     return open(got.value.path(), "rb").read()
 
 
-def sent(tab, context, area):
+def sent(tab, area):
     """The tab that opens when what is shown in `area` is sent to paper."""
     area.locator(".save summary").first.click()
-    with context.expect_page() as opened:
+    with tab.page.context.expect_page() as opened:
         area.get_by_role("button", name="Send to paper").first.click()
     picture(opened.value).wait_for()
     return opened.value
 
 
-def test_what_the_stage_shows_is_printed_unchanged(tab, context, server):
+def test_what_the_stage_shows_is_printed_unchanged(tab, server):
     tab.open(f"{server.url}/?run=arcface-sphere")
     until(lambda: tab.number("points") > 0, 30, "samples")
     tab.page.get_by_role("button", name="test", exact=True).click()
     tab.page.get_by_test_id("stage").press("End")
-    page = sent(tab, context, tab.page.get_by_test_id("stage"))
+    page = sent(tab, tab.page.get_by_test_id("stage"))
     link = page.evaluate("decodeURIComponent(location.search)")
     assert "figure=Embeddings" in link and "split=test" in link and "camera=" in link
     assert "samples clear their margin" in caption(page)
     page.close()
 
 
-def test_a_board_sends_its_picture_with_its_losses(tab, context, server):
+def test_a_board_sends_its_picture_with_its_losses(tab, server):
     tab.page.goto(f"{server.url}/angles_and_margins")
     tab.page.wait_for_selector("[data-testid=board][data-drawn]")
-    page = sent(tab, context, tab.page.locator("section.panel[data-view=Curves]"))
+    page = sent(tab, tab.page.locator("section.panel[data-view=Curves]"))
     assert "figure=Curves" in page.url and "ArcFace" in caption(page)
     page.close()
 
