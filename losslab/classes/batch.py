@@ -35,8 +35,8 @@ class Batch:
         self.division, self.processes, self.products = division, division.processes, products
         self.each, self.sizes, self.update, self.velocity = each, sizes, update, velocity
         self.chosen: Tensor | None = None
-        # Of pieces, by where they start: the lengths of their prototypes, and cosines if there is room for all.
-        self.lengths: dict[int, Tensor] = {}
+        # Of pieces, by where they start: which prototypes have their lengths worked out, and cosines if all have room.
+        self.measured: set[int] = set()
         self.kept: dict[tuple[str, int], Tensor] = {}
 
     def gathered(self, label: Tensor) -> Tensor:
@@ -58,6 +58,8 @@ class Batch:
         classes = self.division.count if self.chosen is None else len(self.chosen)
         keeps = torch.is_grad_enabled() and self.division.keeps(self.size * classes * self.each)
         self.room = KEPT if keeps else 0
+        # One tensor: a small one for each tile, among the large ones, keeps an allocator from using their room again.
+        self.lengths = embedding.new_empty(classes * self.each, requires_grad=False)
         common = self.embedding = embedding
         if not self.processes.alone:
             common, self.embedding = Gathered.apply(embedding, self.processes, self.sizes)

@@ -178,9 +178,10 @@ class Look:
         if self.rows is None:
             batch, start = self.batch, self.piece.start
             rows = batch.prototypes.rows[self.piece.index(batch.each)].to(batch.dtype)
-            if start not in batch.lengths:
-                batch.lengths[start] = lengths(rows)
-            self.lengths = batch.lengths[start]
+            self.lengths = batch.lengths[start * batch.each : self.piece.stop * batch.each]
+            if start not in batch.measured:
+                batch.measured.add(start)
+                self.lengths.copy_(lengths(rows))
             self.rows = directions(rows, self.lengths)
             self.ready = self.batch.products.ready(self.rows)
         return self.rows, self.lengths
