@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from command_cases import losslab
 from PIL import Image
 
 from losslab import ArcFace, CosFace, IntraLoss, Linear, Softmax, cli, losses
@@ -22,16 +23,6 @@ from losslab.training import Recipe, Run, RunError, restore
 
 ROOT = Path(__file__).parents[1]
 QUICK = ["--model", "mlp", "--per-class", "40", "--epochs", "1", "--probe", "40"]
-
-
-def losslab(*words, capsys):
-    """Exit code, standard output and standard error of a command in this process."""
-    try:
-        code = cli.main([str(word) for word in words])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def runs(folder):

@@ -1,20 +1,11 @@
 """`python -m losslab data`: faces listed, checked, shown and converted."""
 
 import pytest
+from command_cases import losslab
 from face_cases import REAL, face, people, real
 
-from losslab import cli
 from losslab.data.faces import folders, open_source
 from losslab.data.faces.decode import decode
-
-
-def losslab(*words, capsys):
-    try:
-        code = cli.main([str(word) for word in words])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture

@@ -5,9 +5,10 @@ import re
 
 import pytest
 import torch
+from command_cases import losslab
 
-from losslab import cli, models
 from losslab import export as exports
+from losslab import models
 from losslab.data.faces.decoded import Form
 from losslab.evaluation import Network, open_network
 from losslab.export import ExportError, export, facts
@@ -122,15 +123,6 @@ def test_without_its_packages_onnx_says_what_to_install(tmp_path, monkeypatch):
 
 
 # -- the command -----------------------------------------------------------------------------------------
-
-
-def losslab(*words, capsys):
-    try:
-        code = cli.main([str(word) for word in words])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 def test_the_command_writes_a_file_and_says_what_it_takes(tmp_path, capsys):

@@ -9,10 +9,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
+from command_cases import losslab
 from evaluation_cases import FACES, side_by_side, write_ijb
 from test_evaluation import drawn_pairs
 
-from losslab import cli, models
+from losslab import models
 from losslab.asked_network import asked_network
 from losslab.data.faces.decode import png
 from losslab.data.faces.decoded import Form
@@ -22,15 +23,6 @@ from losslab.export import export
 from losslab.training import Recipe, RunWriter, probe, record, train
 
 needs_faces = pytest.mark.skipif(not FACES.exists(), reason=f"There are no face images in {FACES}.")
-
-
-def losslab(*words, capsys):
-    try:
-        code = cli.main([str(word) for word in words])
-    except SystemExit as end:
-        code = end.code
-    said = capsys.readouterr()
-    return code, said.out, said.err
 
 
 @pytest.fixture(scope="module")
