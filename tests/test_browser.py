@@ -147,6 +147,12 @@ def saved(page, area, kind: str, folder: Path) -> Path:
     return path
 
 
+def point_at(page, x: float, y: float) -> None:
+    """Moves the pointer, and waits until the picture has answered it: what is under it is worked out when it draws."""
+    page.mouse.move(x, y)
+    page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+
 def newcomer(chromium, server, width: int = 1300, height: int = 900, **media):
     """A page for somebody who has never been here.
 
@@ -276,7 +282,7 @@ def test_train_scrub_hover_reload_and_a_second_tab(tab, server):
     seen = False
     for i in range(400):
         x, y = box["x"] + box["width"] * (0.1 + 0.04 * (i % 20)), box["y"] + box["height"] * (0.1 + 0.04 * (i // 20))
-        tab.page.mouse.move(x, y)
+        point_at(tab.page, x, y)
         if card.is_visible() and "own" in card.inner_text():
             seen = True
             break

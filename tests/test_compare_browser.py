@@ -5,7 +5,7 @@ import re
 from xml.etree import ElementTree
 
 import pytest
-from test_browser import CHROMIUM, Server, Tab, alone, newcomer, saved, turns, until
+from test_browser import CHROMIUM, Server, Tab, alone, newcomer, point_at, saved, turns, until
 
 from losslab import ArcFace, NormFace
 from losslab.training import Recipe, Run, RunWriter, probe, train
@@ -103,14 +103,14 @@ def test_train_turn_scrub_pin_and_train_again(tab, server):
     tab.page.mouse.move(x, y)
     tab.page.mouse.down()
     tab.page.mouse.move(x + 80, y + 10, steps=4)
+    tab.page.wait_for_timeout(200)  # a hand that stops before it lets go: the sphere does not turn on by itself
     tab.page.mouse.up()
     until(lambda: tab.picture(0) != before[0] and tab.picture(1) != before[1], 10, "both spheres to turn")
 
     cards = tab.page.locator("[data-testid=cell] .card")
     for i in range(400):  # until a sample is under the pointer: then it is pinned in both
-        tab.page.mouse.move(
-            box["x"] + box["width"] * (0.1 + 0.04 * (i % 20)), box["y"] + box["height"] * (0.1 + 0.04 * (i // 20))
-        )
+        x, y = box["x"] + box["width"] * (0.1 + 0.04 * (i % 20)), box["y"] + box["height"] * (0.1 + 0.04 * (i // 20))
+        point_at(tab.page, x, y)
         if cards.nth(0).is_visible() and "sample" in cards.nth(0).inner_text():
             break
     tab.page.mouse.down()

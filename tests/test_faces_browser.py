@@ -8,7 +8,7 @@ import pytest
 import torch
 from face_cases import REAL, RECIPE, in_each_format, real
 from playwright.sync_api import expect
-from test_browser import CHROMIUM, Server, Tab, newcomer, until
+from test_browser import CHROMIUM, Server, Tab, newcomer, point_at, until
 
 from losslab.data import faces as on_disk
 from losslab.data.faces.decode import fitted
@@ -97,7 +97,7 @@ def test_faces_move_while_they_are_learned_and_a_dot_shows_its_face(tab, server)
     places = [(0.05 + 0.018 * (i % 30), 0.1 + 0.04 * (i // 30)) for i in range(600)]
 
     def shows_a_face(x: float, y: float) -> bool:
-        tab.page.mouse.move(box["x"] + box["width"] * x, box["y"] + box["height"] * y)
+        point_at(tab.page, box["x"] + box["width"] * x, box["y"] + box["height"] * y)
         return face.is_visible() and "sample" in card.inner_text() and face.evaluate(inks) > 20
 
     assert any(shows_a_face(*place) for place in places), "no dot showed its face"

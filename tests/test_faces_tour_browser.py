@@ -6,7 +6,7 @@ import shutil
 import pytest
 from face_cases import REAL, real
 from playwright.sync_api import expect
-from test_browser import CHROMIUM, Server, Tab, alone, newcomer, saved, until
+from test_browser import CHROMIUM, Server, Tab, alone, newcomer, point_at, saved, until
 
 from losslab import losses
 from losslab.data.faces import FaceSubset
@@ -61,8 +61,7 @@ class Tour(Tab):
 
     def hover(self, x: float, y: float) -> None:
         box = self.canvas.bounding_box()
-        self.page.mouse.move(box["x"] + x, box["y"] + y)
-        self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        point_at(self.page, box["x"] + x, box["y"] + y)
 
     def badge(self) -> tuple[float, float, str]:
         """A prototype on the sphere: where, and whose."""
