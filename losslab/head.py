@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributed import ProcessGroup
 
-from .classes import Batch, Division, FoldedSGD, Processes, drawn
+from .classes import Batch, Division, FoldedSGD, Gathered, Processes, drawn
 from .classes.products import Products
 from .geometry import unit
 from .group import everyones
@@ -49,6 +49,10 @@ class Head(nn.Module):
         def __call__(self, embedding: Tensor, label: Tensor) -> Tensor: ...
 
     division: Division | None = None  # how the classes are divided, if they are
+    # What a head with learned prototypes may be told of them.
+    sample_rate: float = 1.0
+    products: Products = Products(None)
+    update: FoldedSGD | None = None
 
     def __init__(
         self, loss: Loss, dim: int, classes: int, *, seed: int | None = None, ignore_index: int = -100
@@ -103,7 +107,10 @@ class Head(nn.Module):
     @torch.no_grad()
     def gap(self, embedding: Tensor, label: Tensor) -> Tensor:
         """[b], positive minus best negative (in cosine, before the scale): above zero clears the margin."""
-        return self.loss.at(self.step).gap(self.angles(embedding, label))
+        if self.division is None:
+            return self.loss.at(self.step).gap(self.angles(embedding, label))
+        a, batch = self._pieces(embedding, label)
+        return batch.own(self.loss.at(self.step).gap(a))
 
     @wide
     @torch.no_grad()
@@ -209,8 +216,36 @@ class Head(nn.Module):
                     f"{int(bad[0])}: look at the network or the step size before it."
                 )
 
+    def _pieces(self, embedding: Tensor, label: Tensor) -> tuple[Angles, Batch]:
+        """What the batch of all processes sees of classes in pieces."""
+        sizes = self._sizes(embedding, label)
+        update = self.update if self.training else None
+        batch = Batch(
+            self.division, self.products, self.loss.subcentres, sizes, update, getattr(self, "velocity", None)
+        )
+        label = batch.gathered(label)
+        counted = label != self.ignore_index
+        if self.training and self.sample_rate < 1:
+            wanted = torch.where(counted, label, -1)
+            batch.chosen = self.division.sample(wanted, self.sample_rate, self.seed, self.step)
+        label = torch.where(counted, label, 0)
+        draws = {"seed": self.seed, "step": self.step} if self.training else {}
+        wide, floor = self._widened(embedding)
+        a = batch.see(wide, floor, label, counted, self.prototypes, self.memory, self.loss.weighs_length, **draws)
+        return a, batch
+
+    def _sizes(self, embedding: Tensor, label: Tensor) -> list[int]:
+        """How many samples each process has. What `_check` finds in one of them is raised in all."""
+        problem = None
+        try:
+            self._check(embedding, label)
+        except (ValueError, FloatingPointError) as found:
+            problem = found
+        return self.division.processes.agree(len(embedding), problem, embedding.device)
+
     def extra_repr(self) -> str:
-        return f"{self.loss}, dim={self.dim}, classes={self.classes}"
+        here = f", here={self.first}..{self.first + self.count - 1}" if self.count < self.classes else ""
+        return f"{self.loss}, dim={self.dim}, classes={self.classes}{here}"
 
 
 class PrototypeHead(Head):
@@ -300,41 +335,6 @@ class PrototypeHead(Head):
                 self.step = self.step + 1
         return value
 
-    def _pieces(self, embedding: Tensor, label: Tensor) -> tuple[Angles, Batch]:
-        """What the batch of all processes sees of classes in pieces."""
-        problem = None
-        try:
-            self._check(embedding, label)
-        except (ValueError, FloatingPointError) as found:
-            problem = found
-        sizes = self.division.processes.agree(len(embedding), problem, embedding.device)
-        update = self.update if self.training else None
-        batch = Batch(
-            self.division, self.products, self.loss.subcentres, sizes, update, getattr(self, "velocity", None)
-        )
-        label = batch.gathered(label)
-        counted = label != self.ignore_index
-        if self.training and self.sample_rate < 1:
-            wanted = torch.where(counted, label, -1)
-            batch.chosen = self.division.sample(wanted, self.sample_rate, self.seed, self.step)
-        label = torch.where(counted, label, 0)
-        draws = {"seed": self.seed, "step": self.step} if self.training else {}
-        wide, floor = self._widened(embedding)
-        a = batch.see(wide, floor, label, counted, self.prototypes, self.memory, self.loss.weighs_length, **draws)
-        return a, batch
-
-    @wide
-    @torch.no_grad()
-    def gap(self, embedding: Tensor, label: Tensor) -> Tensor:
-        if self.division is None:
-            return super().gap(embedding, label)
-        a, batch = self._pieces(embedding, label)
-        return batch.own(self.loss.at(self.step).gap(a))
-
-    def extra_repr(self) -> str:
-        here = f", here={self.first}..{self.first + self.count - 1}" if self.count < self.classes else ""
-        return super().extra_repr() + here
-
 
 def agreed(processes: Processes, mine: tuple, seed: int | None) -> int:
     """The seed of the first process, if all are about to make the same head."""
@@ -354,36 +354,85 @@ class PairHead(Head):
 
     `head(embedding, label)`: losses [b], each sample as an anchor; 0 for one without the pairs that the loss needs.
     Errors as in `PrototypeHead`.
+
+    **Many processes.** With `group` every process calls the head with its own samples and gets their losses, each
+    compared with the samples of all; cosines [b, B] are held, B of all processes together. The classes are divided as
+    in `PrototypeHead`. The gradient of an embedding is that of the sum of all processes' means, for it is in the pairs
+    of every process: DistributedDataParallel, which divides by their number, makes it that of their mean.
     """
 
     FOLLOW = 0.1  # how far a prototype moves towards the mean of its class in a batch
+
+    def __init__(
+        self,
+        loss: Loss,
+        dim: int,
+        classes: int,
+        *,
+        seed: int | None = None,
+        ignore_index: int = -100,
+        group: ProcessGroup | None = None,
+    ) -> None:
+        """
+        Args:
+            loss, dim, classes, seed, ignore_index: as in `Head`; in a group the same for all, and without a seed that
+                of its first process.
+            group: processes whose samples are compared, and to divide the classes over; None: alone.
+        """
+        processes = Processes(group)
+        if not processes.alone:
+            seed = agreed(processes, (type(loss).__name__, dim, classes), seed)
+            self.division = Division(classes, processes)
+        super().__init__(loss, dim, classes, seed=seed, ignore_index=ignore_index)
 
     def _own(self, first: Tensor) -> None:
         self.register_buffer("prototypes", first)
 
     @wide
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
-        self._check(embedding, label)
-        counted = label != self.ignore_index
+        if self.division is None:
+            self._check(embedding, label)
+            _, direction, _ = self._directions(embedding)
+            return self._compared(direction, label, direction, label, 0)
+        return torch.compiler.disable(self._among_all)(embedding, label)
+
+    def _among_all(self, embedding: Tensor, label: Tensor) -> Tensor:
+        sizes, processes = self._sizes(embedding, label), self.division.processes
         _, direction, _ = self._directions(embedding)
-        cosine = direction @ direction.T
-        both = counted[:, None] & counted
-        alike = label[:, None] == label
-        same = alike & both & ~torch.eye(len(label), dtype=torch.bool, device=label.device)
-        value = self.loss.at(self.step).pairs(Pairs(cosine, same, ~alike & both))
+        _, others = Gathered.apply(direction, processes, sizes)
+        return self._compared(direction, label, others, processes.gather(label, sizes), sum(sizes[: processes.rank]))
+
+    def _compared(self, direction: Tensor, label: Tensor, others: Tensor, theirs: Tensor, first: int) -> Tensor:
+        """Losses [b] of anchors, which are the samples from `first` on among the B that they are compared with."""
+        counted, counts = label != self.ignore_index, theirs != self.ignore_index
+        sample = torch.arange(len(theirs), device=label.device)
+        itself = sample == sample[first : first + len(label), None]
+        both, alike = counted[:, None] & counts, label[:, None] == theirs
+        pairs = Pairs(direction @ others.T, same=alike & both & ~itself, other=~alike & both)
+        value = self.loss.at(self.step).pairs(pairs)
         if self.training:
             with torch.no_grad():
-                self._follow(direction, torch.where(counted, label, 0), counted)
+                self._follow(others, torch.where(counts, theirs, 0), counts)
                 self.step = self.step + 1
         return torch.where(counted, value, 0)
 
     def _follow(self, direction: Tensor, label: Tensor, counted: Tensor) -> None:
-        direction = direction.to(self.prototypes.dtype) * counted[:, None]
-        sums = torch.zeros_like(self.prototypes).index_add(0, label, direction)
-        present = torch.linalg.vector_norm(sums, dim=1, keepdim=True) > 0
+        """Only the rows of classes that are in the batch are looked at: there may be millions of others."""
+        ordered, position = label.sort()
+        # Samples of one class share a slot; slots that are left over stay at zero.
+        slot = torch.diff(ordered, prepend=ordered[:1]).ne(0).cumsum(0)
+        direction = (direction.to(self.prototypes.dtype) * counted[:, None])[position]
+        sums = torch.zeros_like(direction).index_add(0, slot, direction)
+        whose = torch.zeros_like(label).scatter(0, slot, ordered)
+        mean, length = unit(sums)
+        present = length > 0
+        if self.division is not None:
+            whose, here = self.division.place(whose)
+            present = present & here
         # From the first step on they are the data's: what they were before is noise.
-        share = torch.where(self.step == 0, 1, self.FOLLOW)
-        self.prototypes.lerp_(torch.where(present, unit(sums)[0], self.prototypes), share.to(sums.dtype))
+        share = torch.where(self.step == 0, 1, self.FOLLOW).to(mean.dtype)
+        push = torch.where(present[:, None], share * (mean - self.prototypes[whose]), 0)
+        self.prototypes.index_add_(0, whose, push)
 
 
 def head_for(loss: Loss) -> type[Head]:

@@ -11,7 +11,18 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.profiler import ProfilerActivity, profile
 
-from losslab import ArcFace, CosFace, IntraLoss, NormFace, PrototypeHead, RegularFace, Softmax, SubCenterArcFace
+from losslab import (
+    ArcFace,
+    CosFace,
+    IntraLoss,
+    NormFace,
+    PairHead,
+    PrototypeHead,
+    RegularFace,
+    Softmax,
+    SubCenterArcFace,
+    Triplet,
+)
 from losslab.classes import Division, FoldedSGD, Processes, drawn
 from losslab.classes import division as dividing
 from losslab.losses import Angles, Card, Loss, MarginLoss, SoftmaxLoss, UniFace
@@ -181,6 +192,14 @@ def test_no_table_of_all_classes_is_ever_held(loss):
     took = peak(lambda: made(x.clone().requires_grad_(), label).mean().backward())
     table, rows = 4 * batch * classes, 4 * classes * (dim + 4) * loss.subcentres
     assert took < 4 * rows + 20 * 4 * batch * tile * loss.subcentres < 0.7 * table * loss.subcentres
+
+
+def test_a_step_with_pairs_looks_only_at_the_classes_of_its_batch():
+    batch, dim, classes = 32, 16, 100_000
+    x, label, _ = problem(batch=batch, dim=dim, classes=classes, dtype=torch.float32)
+    made = PairHead(Triplet(), dim, classes, seed=0).train()
+    took = peak(lambda: made(x.clone().requires_grad_(), label % 5 * 7_000).mean().backward())
+    assert took < 20 * 4 * batch * (batch + dim) < 0.1 * 4 * classes * dim
 
 
 def test_memory_of_an_exact_step_is_the_gradient_and_little_else():

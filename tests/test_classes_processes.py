@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 import torch
 import torch.distributed as dist
-from cases import head, name, problem, with_prototypes
+from cases import head, name, of_pairs, problem, with_prototypes
 from torch import Tensor, nn
 
-from losslab import ArcFace, CosFace, CurricularFace, PrototypeHead, Softmax
+from losslab import ArcFace, CosFace, CurricularFace, PairHead, PrototypeHead, Softmax, Triplet
 from losslab.classes import Division, FoldedSGD, Processes, drawn
-from losslab.losses import Loss
+from losslab.head import Head, head_for
+from losslab.losses import Loss, PairLoss
 
 SIZES = [5, 4, 3]  # samples of each process
 CLASSES, DIM = 10, 5  # 4, 3 and 3 classes
@@ -55,7 +56,7 @@ def part(whole: Tensor, sizes: list[int] = SIZES) -> Tensor:
     return whole.split(sizes)[dist.get_rank()]
 
 
-def trained(made: PrototypeHead, x: Tensor, label: Tensor, weight: Tensor) -> list[list[Tensor]]:
+def trained(made: Head, x: Tensor, label: Tensor, weight: Tensor) -> list[list[Tensor]]:
     """Two steps with an epoch's end: in each the losses, the gradients and all that the head keeps."""
     seen = []
     for step in range(2):
@@ -74,8 +75,8 @@ def divided(losses: list[Loss], options: dict) -> list:
     """Every loss, trained on this process's samples with its share of the classes."""
     found = []
     for loss in losses:
-        x, label, w, weight = batch()
-        made = PrototypeHead(loss, DIM, CLASSES, seed=0, group=dist.group.WORLD, **options).double().train()
+        x, label, w, weight = batch(loss)
+        made = head_for(loss)(loss, DIM, CLASSES, seed=0, group=dist.group.WORLD, **options).double().train()
         k = loss.subcentres
         whole = head(loss, w)
         made.prototypes.data = whole.prototypes.data[made.first * k : (made.first + made.count) * k].clone()
@@ -85,25 +86,27 @@ def divided(losses: list[Loss], options: dict) -> list:
     return found
 
 
-def batch() -> tuple[Tensor, ...]:
+def batch(loss: Loss | None = None) -> tuple[Tensor, ...]:
     x, label, w = problem(batch=sum(SIZES), dim=DIM, classes=CLASSES)
+    if isinstance(loss, PairLoss):
+        label = label % 4 * 3  # samples of one class, in several processes
     label[3] = -100
     return x, label, w, torch.rand(len(x), dtype=x.dtype, generator=torch.Generator().manual_seed(1))
 
 
 # What happens past 180° and which slope is taken is the same code wherever a class lies.
-LOSSES = {2: [loss for loss in with_prototypes() if "beyond=" not in name(loss) and "gradient=" not in name(loss)]}
-LOSSES[None] = [ArcFace(), Softmax()]
+USUAL = [loss for loss in with_prototypes() if "beyond=" not in name(loss) and "gradient=" not in name(loss)]
+DIVIDED = {"tiles": (USUAL, {"tile": 2}), "all at once": ([ArcFace(), Softmax()], {}), "pairs": (of_pairs(), {})}
 
 
 def everything() -> dict:
     """All that the tests here ask of processes, for these take their time to start."""
     return {
-        **{("divided", tile): divided(losses, {"tile": tile}) for tile, losses in LOSSES.items()},
+        **{("divided", how): divided(losses, options) for how, (losses, options) in DIVIDED.items()},
         **{("sent", name(loss)): sent(loss, 8) for loss, *_ in SENT},
         "drawn": drawn_apart(),
         "updated": updated(2),
-        "averaged": averaged(),
+        **{("averaged", name(loss)): averaged(loss) for loss in AVERAGED},
         "refusals": refusals(),
     }
 
@@ -114,17 +117,17 @@ def parts() -> list[dict]:
     return together(everything)
 
 
-@pytest.mark.parametrize("tile", [None, 2])
-def test_three_uneven_processes_are_as_one_for_every_loss(parts, tile):
+@pytest.mark.parametrize("how", DIVIDED)
+def test_three_uneven_processes_are_as_one_for_every_loss(parts, how):
     """Losses, gradients of embeddings, prototypes and what is learned in the memory, and the state after each step."""
-    x, label, w, weight = batch()
-    for i, loss in enumerate(LOSSES[tile]):
+    for i, loss in enumerate(DIVIDED[how][0]):
+        x, label, w, weight = batch(loss)
         made = head(loss, w).train()
         learned = len(list(made.parameters()))
         expected = [*trained(made, x, label, weight), [made.eval().gap(x, label)]]
         for step, want in enumerate(expected):
             for place, one in enumerate(want):
-                shares = [each["divided", tile][i][step][place] for each in parts]
+                shares = [each["divided", how][i][step][place] for each in parts]
                 # Samples and classes lie side by side; numbers without dimensions are the same in all.
                 found = torch.cat(shares) if one.ndim else shares[0]
                 if not one.ndim:
@@ -228,25 +231,30 @@ class Net(nn.Module):
         return self.body(x)
 
 
-def averaged() -> list:
-    """A network in DistributedDataParallel before a divided head."""
-    x, label, w, _ = batch()
+def averaged(loss: Loss) -> list:
+    """Gradients of a network in DistributedDataParallel before a divided head, and of the head."""
+    x, label, w, _ = batch(loss)
     net = nn.parallel.DistributedDataParallel(Net())
-    made = PrototypeHead(ArcFace(), DIM, CLASSES, seed=0, group=dist.group.WORLD, tile=2).double().train()
+    made = head_for(loss)(loss, DIM, CLASSES, seed=0, group=dist.group.WORLD).double().train()
     made.prototypes.data = w[made.first : made.first + made.count].clone()
     made(net(part(x, [4, 4, 4])), part(label, [4, 4, 4])).mean().backward()
-    return [net.module.body.weight.grad, made.prototypes.grad]
+    return [net.module.body.weight.grad, *(each.grad for each in made.parameters())]
 
 
-def test_with_a_network_both_gradients_are_of_the_mean_over_the_whole_batch(parts):
-    parts = [each["averaged"] for each in parts]
-    x, label, w, _ = batch()
-    net, plain = Net(), head(ArcFace(), w).train()
+AVERAGED = [ArcFace(), Triplet()]
+
+
+@pytest.mark.parametrize("loss", AVERAGED, ids=name)
+def test_with_a_network_all_gradients_are_of_the_mean_over_the_whole_batch(parts, loss):
+    parts = [each["averaged", name(loss)] for each in parts]
+    x, label, w, _ = batch(loss)
+    net, plain = Net(), head(loss, w).train()
     plain(net(x), label).mean().backward()
     for each in parts:
         torch.testing.assert_close(each[0], net.body.weight.grad, rtol=1e-12, atol=1e-12)
-    found = torch.cat([each[1] for each in parts])
-    torch.testing.assert_close(found, plain.prototypes.grad, rtol=1e-12, atol=1e-12)
+    for place, weight in enumerate(plain.parameters(), start=1):
+        found = torch.cat([each[place] for each in parts])
+        torch.testing.assert_close(found, weight.grad, rtol=1e-12, atol=1e-12)
 
 
 # -- bad input: one sentence in every process, and none left waiting -------------------------------------
@@ -272,6 +280,9 @@ def refusals() -> list:
     told(lambda: made(x[:, :4] if me == 0 else x, label))
     told(lambda: made(x, label).mean().backward())  # and it goes on
     told(lambda: made.angles(x, label))
+    pairs = PairHead(Triplet(), DIM, CLASSES, seed=0, group=dist.group.WORLD).double().train()
+    told(lambda: pairs(x, label + 10 * (me == 1)))
+    told(lambda: PairHead(Triplet(), DIM, 10 + me, group=dist.group.WORLD))
     return said
 
 
@@ -286,12 +297,14 @@ def test_what_is_wrong_in_one_process_is_said_in_all(parts):
         (2, 1, "ValueError: {}Labels must run from 0 to 9 (or be -100: ignored); these run from"),
         (3, 2, "FloatingPointError: {}Embeddings must be finite numbers; 3 of 3 are not"),
         (4, 0, "ValueError: {}Embeddings must be floating point [batch, 5]; these are torch.float64 [5, 4]."),
+        (7, 1, "ValueError: {}Labels must run from 0 to 9 (or be -100: ignored); these run from"),
     ):
         for k, each in enumerate(parts):
             told = "" if k == who else f"Process {who} of 3 cannot go on: "
             assert each[place].startswith(sentence.format(told))
     assert [each[5] for each in parts] == ["nothing"] * 3
     assert parts[1][6].startswith("ValueError: Only 3 of 10 classes have their prototypes in this process, so no table")
+    assert {each[8][:58] for each in parts} == {"ValueError: All processes must make the same head; these d"}
 
 
 def test_classes_are_divided_as_evenly_as_they_can_be():

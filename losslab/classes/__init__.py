@@ -14,7 +14,7 @@ reductions over classes, and what is asked of the own class, need to know more, 
 
 from .batch import Batch
 from .division import Division, drawn
-from .processes import Processes, Traffic
+from .processes import Gathered, Processes, Traffic
 from .tables import FoldedSGD
 
-__all__ = ["Batch", "Division", "FoldedSGD", "Processes", "Traffic", "drawn"]
+__all__ = ["Batch", "Division", "FoldedSGD", "Gathered", "Processes", "Traffic", "drawn"]

@@ -10,15 +10,16 @@ from .base import Angles, Loss
 
 @dataclass(frozen=True)
 class Pairs:
-    """What the b samples of a batch see of one another, all that a pair loss may look at."""
+    """What b samples see of the B that they are compared with, all that a pair loss may look at. Alone they are the
+    same samples; of many processes the b are one's own, and the B those of all."""
 
-    cosine: Tensor  # [b b] between embeddings
-    same: Tensor  # [b b] bool: two different samples of one class
-    other: Tensor  # [b b] bool: samples of different classes
+    cosine: Tensor  # [b B] between embeddings
+    same: Tensor  # [b B] bool: two different samples of one class
+    other: Tensor  # [b B] bool: samples of different classes
 
     @property
     def square(self) -> Tensor:
-        """[b b] squared distance between unit vectors, 2 − 2 cos θ, from 0 to 4."""
+        """[b B] squared distance between unit vectors, 2 − 2 cos θ, from 0 to 4."""
         return (2 - 2 * self.cosine).clamp(min=0)
 
 
@@ -35,5 +36,5 @@ class PairLoss(Loss):
 
 
 def mean_over(value: Tensor, chosen: Tensor) -> Tensor:
-    """[b] mean of each row of `value` [b b] over `chosen`; 0 where nothing is."""
+    """[b] mean of each row of `value` [b B] over `chosen`; 0 where nothing is."""
     return torch.where(chosen, value, 0).sum(1) / chosen.sum(1).clamp(min=1)

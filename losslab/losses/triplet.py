@@ -49,7 +49,7 @@ class Triplet(PairLoss):
     def pairs(self, p: Pairs) -> Tensor:
         distance = self.far(p.cosine)
         if self.mining == "all":
-            triplet = p.same[:, :, None] & p.other[:, None]  # [b b b] anchor, own, other
+            triplet = p.same[:, :, None] & p.other[:, None]  # [b B B] anchor, own, other
             cost = (distance[:, :, None] - distance[:, None] + self.margin).clamp(min=0)
             return torch.where(triplet, cost, 0).sum((1, 2)) / triplet.sum((1, 2)).clamp(min=1)
         # For each own sample of an anchor, the one other that it is held against.
@@ -64,7 +64,7 @@ class Triplet(PairLoss):
 
 
 def farther(distance: Tensor, other: Tensor) -> Tensor:
-    """[b b] for anchor i and sample k, the nearest of i's others that is farther from it than k; the farthest of all
+    """[b B] for anchor i and sample k, the nearest of i's others that is farther from it than k; the farthest of all
     where none is."""
     ordered, position = torch.where(other, distance, math.inf).sort(1)
     place = torch.searchsorted(ordered, distance.contiguous(), right=True)
