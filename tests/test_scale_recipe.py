@@ -63,13 +63,17 @@ def test_values_are_changed_by_name():
 
 
 @pytest.mark.parametrize(
-    ("word", "what"),
+    ("words", "what"),
     [
         ("rate", "sets nothing"),
         ("colour=blue", "one of rgb"),
         ("drops=a", "such as 20,28"),
         ("drops=5,3", "epochs that rise"),
-        ("loss=Triplet()", "compares a sample with the classes"),
+        ("loss=Triplet()", "Triplet compares images with one another, but a step hardly has two of a person"),
+        ("loss=Triplet() grouped=24", "all images of a step are of one person"),
+        ("loss=Triplet() grouped=4 tile=8", "tile is for prototypes that are learned: leave it out"),
+        ("grouped=5", "A step has 24 images, which is no whole number of groups of 5"),
+        ("grouped=8 parts=2", "A part of a step has 12 images"),
         ("rate=Linear(0.1, 0.2, 10)", "follow a schedule"),
         ("warm_up=2", "only 1"),
         ("parts=5", "share evenly"),
@@ -77,9 +81,9 @@ def test_values_are_changed_by_name():
         ("sample_rate=0", "from 0.0001 to 1"),
     ],
 )
-def test_what_cannot_be_is_refused(word, what):
+def test_what_cannot_be_is_refused(words, what):
     with pytest.raises(ValueError, match=what) as refused:
-        changed(SMOOTH, [word])
+        changed(SMOOTH, re.split(r" (?=\w+=)", words))
     sentence(refused)
 
 

@@ -14,7 +14,7 @@ import torch
 from face_cases import people, real, sentence
 from scale_cases import FACES, SMOOTH, apart, ended, finished, run, start, wait_for, weights, write
 
-from losslab import ElasticFace, KappaFace, MarginLoss, SphereFace2, SubCenterArcFace
+from losslab import CirclePair, ElasticFace, KappaFace, MarginLoss, SphereFace2, SubCenterArcFace
 from losslab.data.faces.convert import WRITERS
 from losslab.scale import checkpoint
 from losslab.scale.logs import board, lines
@@ -141,6 +141,21 @@ def test_what_a_head_keeps_is_divided_anew(tmp_path, loss, before, after):
     assert len(checkpoint.found(other / "checkpoints")) == 2  # after steps 7 and 14 of 20
     finished(after, "--out", other, "--resume")
     assert apart(weights(one), weights(other)) < 1e-4
+
+
+def test_losses_of_pairs_see_the_samples_of_all_processes(tmp_path):
+    recipe = dataclasses.replace(SMOOTH, loss=CirclePair(scale=16), batch=60, grouped=5, epochs=4)
+    path, (one, other) = write(recipe, tmp_path / "r.toml"), (tmp_path / "one", tmp_path / "other")
+    out = finished(1, path, "--out", one, "--save-every", "7", "--keep", "9")
+    assert "5 steps of 60 an epoch" in out and "Loss at step 0" not in out
+    losses = [float(row["loss"]) for row in lines(one / "metrics.csv")]
+    assert sum(losses[-5:]) < 0.9 * sum(losses[:5])
+    shutil.copytree(one, other)
+    shutil.rmtree(checkpoint.found(other / "checkpoints")[-1])
+    finished(3, "--out", other, "--resume")
+    assert apart(weights(one), weights(other)) < 1e-4
+    model, head = restore(watched := Run(other))
+    assert head.loss == recipe.loss and watched[-1].prototypes.shape == (6, 16)
 
 
 def test_a_process_that_dies_ends_the_others(folder, recipe):

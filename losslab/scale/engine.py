@@ -14,7 +14,8 @@ from torch.nn.parallel import DistributedDataParallel
 
 from losslab import models
 from losslab.classes import FoldedSGD
-from losslab.head import PrototypeHead
+from losslab.head import Head, PairHead, PrototypeHead, head_for
+from losslab.losses import PairLoss
 from losslab.training.build import autocast
 
 from .checkpoint import Share, State
@@ -210,7 +211,9 @@ def network(recipe: ScaleRecipe) -> nn.Module:
         return models.make(recipe.model, recipe.dim, (channels, recipe.size, recipe.size))
 
 
-def head(recipe: ScaleRecipe, classes: int, processes: Processes) -> PrototypeHead:
+def head(recipe: ScaleRecipe, classes: int, processes: Processes) -> Head:
+    if isinstance(recipe.loss, PairLoss):
+        return PairHead(recipe.loss, recipe.dim, classes, seed=recipe.seed, group=processes.group)
     return PrototypeHead(
         recipe.loss,
         recipe.dim,
@@ -230,8 +233,9 @@ def update(recipe: ScaleRecipe) -> FoldedSGD | None:
 
 def undivided(recipe: ScaleRecipe, classes: int) -> dict[str, Tensor]:
     """What a head keeps that has all the classes to itself: sizes, without memory."""
+    more = {} if isinstance(recipe.loss, PairLoss) else {"update": update(recipe)}
     with torch.device("meta"):
-        return PrototypeHead(recipe.loss, recipe.dim, classes, update=update(recipe)).state_dict()
+        return head_for(recipe.loss)(recipe.loss, recipe.dim, classes, **more).state_dict()
 
 
 def optimiser(recipe: ScaleRecipe, named: dict[str, nn.Parameter]) -> torch.optim.Optimizer:

@@ -12,6 +12,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from losslab.classes import Division, Processes
 from losslab.data import DataError
+from losslab.losses import PairLoss
 
 from .engine import network
 from .loader import Faces
@@ -68,20 +69,23 @@ def estimate(
             made(images)
     weights, half = sum(weight.numel() for weight in made.parameters()), recipe.precision != "float32"
     forward = counter.get_total_flops() / len(images)
-    rows = -(-classes // processes) * recipe.loss.subcentres
-    seen = min(rows, recipe.sample_rate * rows) or 1
     batch = recipe.batch // recipe.parts  # of which each process sees all embeddings
-    division = Division(max(1, int(seen)), Processes(), recipe.tile or "auto")
-    kept, tile = division.keeps(batch * division.count), division.width(batch, device)
-    products = HEAD + AGAIN * (not kept)
-    operations = recipe.batch * (NETWORK * forward + products * recipe.dim * classes * recipe.sample_rate)
+    rows = -(-classes // processes) * recipe.loss.subcentres
     copies = 3 + (recipe.optimiser == "adamw")
+    if isinstance(recipe.loss, PairLoss):
+        compared, products, tables, cosines = batch, HEAD, 1, 3 * batch * batch / processes
+    else:
+        division = Division(max(1, int(recipe.sample_rate * rows)), Processes(), recipe.tile or "auto")
+        kept, tile = division.keeps(batch * division.count), division.width(batch, device)
+        compared, products, tables = classes * recipe.sample_rate, HEAD + AGAIN * (not kept), copies - recipe.folded
+        cosines = batch * (3 * tile + kept * division.count) + 2 * tile * recipe.dim
+    operations = recipe.batch * (NETWORK * forward + products * recipe.dim * compared)
     return Estimate(
         weights=weights,
         operations=operations,
-        state=4.0 * (weights * (copies + bool(recipe.average)) + rows * recipe.dim * (copies - recipe.folded)),
+        state=4.0 * (weights * (copies + bool(recipe.average)) + rows * recipe.dim * tables),
         activations=sum(saved.values()) / len(images) * batch / processes / (2 if half else 1),
-        cosines=4.0 * (batch * (3 * tile + kept * division.count) + 2 * tile * recipe.dim),
+        cosines=4.0 * cosines,
         computed=recipe.batch / operations * processes * matrix_rate(device, recipe.precision),
         decoded=float("inf") if faces is None else decode_rate(faces) * processes * max(1, workers),
     )

@@ -6,8 +6,8 @@ import math
 import torch
 from torch import Tensor
 
-from losslab.head import PrototypeHead
-from losslab.losses import Loss, MarginLoss, SoftmaxLoss
+from losslab.head import Head, PrototypeHead
+from losslab.losses import Loss, MarginLoss, PairLoss, SoftmaxLoss
 
 from .processes import Processes, ScaleError
 
@@ -60,7 +60,7 @@ class SharedScaler(torch.amp.GradScaler):
                 self.overflown = found.clone()
                 self.processes.largest(found)
 
-    def check(self, step: int, head: PrototypeHead) -> None:
+    def check(self, step: int, head: Head) -> None:
         """ScaleError in every process where gradients overflow whatever the loss is multiplied by."""
         if not self.is_enabled() or self.get_scale() >= LEAST_SCALE:
             return
@@ -78,7 +78,8 @@ class SharedScaler(torch.amp.GradScaler):
 @torch.no_grad()
 def expected(loss: Loss, dim: int, classes: int, norm: float | None = None) -> tuple[float, float] | None:
     """The mean loss of embeddings that know nothing yet, and its standard deviation from sample to sample; None where
-    nobody knows, of losses that are no softmax, over more than TRIED_CLASSES.
+    nobody knows: of losses that are no softmax, over more than TRIED_CLASSES, and of losses of pairs, for how alike an
+    untrained network makes two images is its own matter.
 
     Embeddings and prototypes point anywhere, as those of an untrained network do: cosines are about normal with
     deviation 1/√d, so a margin softmax begins near ln(1 + (C − 1) exp(s²/2d − s·positive(0))), which for ArcFace is
@@ -86,7 +87,8 @@ def expected(loss: Loss, dim: int, classes: int, norm: float | None = None) -> t
     such embeddings of length `norm` (√d where nothing else is said) as make the mean sure.
     """
     tried, inner = min(classes, TRIED_CLASSES), getattr(loss, "base", loss)
-    if tried < classes and (isinstance(loss, MarginLoss) or not isinstance(inner, SoftmaxLoss)):
+    guessed = tried < classes and (isinstance(loss, MarginLoss) or not isinstance(inner, SoftmaxLoss))
+    if guessed or isinstance(loss, PairLoss):
         return None
     draw = torch.Generator().manual_seed(1)
     head = PrototypeHead(loss, dim, tried, seed=0).eval()

@@ -1,9 +1,10 @@
 """The images of a training at full scale: read and decoded in worker processes, in an order that follows from the seed.
 
-Every epoch is one permutation of all images, cut into batches; what is left over is not seen in that epoch. Place p of
-a batch goes to part p·parts // batch of the step, and there to the process whose turn comes: contiguous shares in the
-order of the processes. So the images of a step, and the order in which processes that are asked in turn give them, are
-the same for any number of processes, and a training goes on from any step without remembering more than its number.
+Every epoch is one permutation of all images, or of groups of images of one identity where a recipe asks for these, cut
+into batches; what is left over is not seen in that epoch. Place p of a batch goes to part p·parts // batch of the step,
+and there to the process whose turn comes: contiguous shares in the order of the processes. So the images of a step, and
+the order in which processes that are asked in turn give them, are the same for any number of processes, and a training
+goes on from any step without remembering more than its number.
 """
 
 import signal
@@ -30,24 +31,26 @@ class Order(Sampler):
     `len(order)` counts parts. `order.of(step)` is the whole batch of a step, whoever reads it.
     """
 
-    def __init__(self, recipe: ScaleRecipe, images: int, *, after: int = 0, rank: int = 0, size: int = 1) -> None:
+    def __init__(
+        self, recipe: ScaleRecipe, labels: np.ndarray, *, after: int = 0, rank: int = 0, size: int = 1
+    ) -> None:
         """
         Args:
-            images: how many there are.
+            labels: of all images, int [n].
             after: steps that were made before.
             rank, size: which process this is, of how many.
 
         ValueError where there are fewer images than a batch takes, or a batch cannot be shared evenly.
         """
-        if images < recipe.batch:
-            raise ValueError(
-                f"There are {images} images, fewer than a batch of {recipe.batch}: choose a smaller batch."
-            )
+        self.recipe, self.labels, self.after, self.rank, self.size = recipe, labels, after, rank, size
+        self.images = len(labels)
+        seen = len(self._ordered(np.arange(self.images), np.random.default_rng(0)))
+        if seen < recipe.batch:
+            raise ValueError(f"There are {seen} images, fewer than a batch of {recipe.batch}: choose a smaller batch.")
         if recipe.batch % (recipe.parts * size):
             shares = f"{recipe.parts} parts of {size} processes" if recipe.parts > 1 else f"{size} processes"
             raise ValueError(f"A batch of {recipe.batch} cannot be shared evenly by {shares}: choose a multiple.")
-        self.recipe, self.images, self.after, self.rank, self.size = recipe, images, after, rank, size
-        self.per_epoch = images // recipe.batch
+        self.per_epoch = seen // recipe.batch
         self.total = recipe.epochs * self.per_epoch
         self._epoch: tuple[int, np.ndarray, np.ndarray] | None = None
 
@@ -67,11 +70,28 @@ class Order(Sampler):
         epoch, within = divmod(step - 1, self.per_epoch)
         if self._epoch is None or self._epoch[0] != epoch:
             draw = np.random.default_rng([self.recipe.seed, epoch])
-            chosen = draw.permutation(self.images)
-            self._epoch = epoch, chosen, draw.random(self.images, np.float32) < self.recipe.mirrored
+            chosen = self._ordered(draw.permutation(self.images), draw)
+            self._epoch = epoch, chosen, draw.random(len(chosen), np.float32) < self.recipe.mirrored
         _, chosen, mirrored = self._epoch
         now = slice(within * self.recipe.batch, (within + 1) * self.recipe.batch)
         return list(zip(chosen[now].tolist(), mirrored[now].tolist(), strict=True))
+
+    def _ordered(self, images: np.ndarray, draw: np.random.Generator) -> np.ndarray:
+        if self.recipe.grouped == 1:
+            return images
+        return draw.permutation(groups(images, self.labels, self.recipe.grouped)).ravel()
+
+
+def groups(images: np.ndarray, labels: np.ndarray, each: int) -> np.ndarray:
+    """The images, in groups of one identity, int [g each]: whole groups, and one at least, with repeats where an
+    identity has too few."""
+    ordered = images[np.argsort(labels[images], kind="stable")]
+    _, first, count = np.unique(labels[ordered], return_index=True, return_counts=True)
+    number = np.maximum(count // each, 1)  # groups of each identity
+    identity = np.repeat(np.arange(len(count)), number)
+    before = np.repeat(number.cumsum() - number, number)
+    place = (np.arange(len(identity)) - before)[:, None] * each + np.arange(each)
+    return ordered[first[identity, None] + place % count[identity, None]]
 
 
 class Faces(Dataset):

@@ -39,6 +39,7 @@ class ScaleRecipe:
     dim: int = knob(512, 2, 512, help="Length of an embedding.")
     epochs: int = knob(32, 1, 1000, help="How often training sees every image.")
     batch: int = knob(512, 2, 1 << 20, help="Images in a step, of all processes together.")
+    grouped: int = knob(1, 1, 1024, help="Images of one identity that a step takes together; losses of pairs need 2.")
     parts: int = knob(1, 1, 4096, help="Parts in which a step's images go through the network, to save memory.")
     optimiser: str = knob("sgd", choices=("sgd", "adamw"), help="SGD has momentum.")
     rate: float = knob(0.1, 1e-8, help="Largest step size.")
@@ -76,11 +77,8 @@ class ScaleRecipe:
     stated: dict[str, str] = field(default_factory=dict, compare=False)
 
     def __post_init__(self) -> None:
-        if not isinstance(self.loss, Loss) or isinstance(self.loss, PairLoss):
-            raise ValueError(
-                f"loss is {self.loss!r}, but it must be one that compares a sample with the classes, such as "
-                "ArcFace(scale=64, margin=0.5)."
-            )
+        if not isinstance(self.loss, Loss):
+            raise ValueError(f"loss is {self.loss!r}, but it must be a loss, such as ArcFace(scale=64, margin=0.5).")
         check_knobs(self)
         for name in knobs(self):
             if isinstance(value := getattr(self, name), Schedule):
@@ -96,6 +94,14 @@ class ScaleRecipe:
             raise ValueError(f"folded is true, so prototypes step in the backward pass, but {why}.")
         if self.batch % self.parts:
             raise ValueError(f"batch is {self.batch}, which {self.parts} parts cannot share evenly: choose another.")
+        if self.batch // self.parts % self.grouped:
+            of = "A part of a step" if self.parts > 1 else "A step"
+            raise ValueError(
+                f"{of} has {self.batch // self.parts} images, which is no whole number of groups of {self.grouped}: "
+                "choose another batch, or grouped."
+            )
+        if isinstance(self.loss, PairLoss) and (why := self._not_of_pairs()):
+            raise ValueError(f"{type(self.loss).__name__} compares images with one another, but {why}.")
 
     def _not_foldable(self) -> str:
         """What would change their gradient after the backward pass."""
@@ -105,6 +111,17 @@ class ScaleRecipe:
             self.parts > 1: "a step has several parts: set parts to 1",
             self.clip > 0 and self.clipped == "all": "all gradients are clipped: set clip to 0, or clipped to network",
         }.get(True, "")
+
+    def _not_of_pairs(self) -> str:
+        """What is about prototypes that are learned, of which there are none, or leaves it without pairs."""
+        for name in ("folded", "tile", "sample_rate", "products"):
+            if getattr(self, name) != knobs(self)[name].default:
+                return f"{name} is for prototypes that are learned: leave it out"
+        if self.grouped < 2:
+            return "a step hardly has two of a person: set grouped to 2 or more, such as 4"
+        if self.batch // self.parts == self.grouped:
+            return "all images of a step are of one person: set a smaller grouped"
+        return ""
 
     def _checked_drops(self) -> tuple[int, ...]:
         drops = tuple(self.drops) if isinstance(self.drops, tuple | list) else (None,)

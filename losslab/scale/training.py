@@ -92,7 +92,7 @@ def train(
             words = checkpoint.said(newest[0]) if newest else {}
             same_faces(words, source)
             after = int(words.get("step", 0))
-            order = Order(recipe, len(source), after=after, rank=processes.rank, size=processes.size)
+            order = Order(recipe, source.labels, after=after, rank=processes.rank, size=processes.size)
             faces = Faces(source, recipe)
             watcher = Watcher(recipe, source, order.total)
             verifier = Verifier(how.verify, recipe, processes, folder)

@@ -16,7 +16,7 @@ from torch.func import functional_call
 from losslab import losses
 from losslab.data.faces import FaceSource, FaceSubset
 from losslab.data.faces.subset import choose
-from losslab.head import PrototypeHead
+from losslab.head import Head, head_for
 from losslab.schedules import Schedule, number
 from losslab.training.build import autocast
 from losslab.training.recipe import FACES, Recipe
@@ -78,7 +78,8 @@ class Watcher:
         if not engine.processes.first:
             return None
         device, step = engine.processes.device, engine.step
-        head = PrototypeHead(engine.head.loss, self.recipe.dim, len(self.classes), seed=self.recipe.seed).eval()
+        loss = engine.head.loss
+        head = head_for(loss)(loss, self.recipe.dim, len(self.classes), seed=self.recipe.seed).eval()
         head.prototypes.copy_(prototypes)
         head.memory.load_state_dict(memory)
         head.step.copy_(engine.head.step)
@@ -133,7 +134,7 @@ class Watcher:
         # One process has each row, the others nothing: the sum is exact.
         return engine.processes.summed(rows).to(held.dtype).cpu()
 
-    def _weights(self, step: int, weights: dict[str, Tensor], head: PrototypeHead) -> dict[str, np.ndarray] | None:
+    def _weights(self, step: int, weights: dict[str, Tensor], head: Head) -> dict[str, np.ndarray] | None:
         if step < self.probe.total_steps and sum(value.nbytes for value in weights.values()) > KEPT:
             return None
         parts = {"model": weights, "head": head.state_dict()}

@@ -47,6 +47,10 @@ function ticks(low, high, most) {
 
 const short = (v) => (v >= 1000 ? `${Number((v / 1000).toPrecision(3))}k` : String(Number(v.toPrecision(3))));
 
+// What a run may know of its accuracy: its scalar, in words, in short, and how its line is dashed.
+const ACCURACIES = [["train_accuracy", "accuracy, train", "train", [4, 3]], ["test_accuracy", "accuracy, test", "test", []],
+  ["shown_accuracy", "accuracy, shown", "shown", []]];
+
 export class Charts {
   constructor({ onseek }) {
     this.curves = new Panel("Loss, accuracy", "curves");
@@ -78,7 +82,7 @@ export class Charts {
     const series = (name) => frames.map((frame, i) => [x(steps[i]), frame.scalars[name]]).filter(([, v]) => Number.isFinite(v));
     const middle = Math.round(bottom * 0.5);
     this.#loss(ctx, series("loss"), 8, middle - 12, wide, theme);
-    this.#accuracy(ctx, series("train_accuracy"), series("test_accuracy"), middle + 12, bottom, wide, theme);
+    this.#accuracy(ctx, ACCURACIES.map(([name, text, , dash]) => [series(name), text, dash]), middle + 12, bottom, wide, theme);
     for (const tick of ticks(low, high, Math.max(2, wide / 70))) {
       rule(ctx, x(tick), bottom, x(tick), bottom + 4, css(theme.hair));
       label(ctx, short(tick), x(tick), bottom + 16, theme, { align: "center" });
@@ -119,16 +123,16 @@ export class Charts {
       { align: "right", weight: 600, ink: theme.text, halo: true });
   }
 
-  #accuracy(ctx, train, test, top, bottom, wide, theme) {
+  #accuracy(ctx, all, top, bottom, wide, theme) {
     const y = (v) => bottom - v * (bottom - top);
     this.#frame(ctx, [0, 0.5, 1], y, wide, (v) => `${v * 100} %`, theme);
-    const lines = [[train, "train", theme.soft, [4, 3]], [test, "test", theme.text, []]].filter(([points]) => points.length);
+    const lines = all.filter(([points]) => points.length).map(([points, text, dash]) => [points, text, dash.length ? theme.soft : theme.text, dash]);
     for (const [points, , ink, dash] of lines) this.#line(ctx, points, y, css(ink), dash);
     // written below the ends of the lines, one after the other: near 100 % they would cover one another
     const at = lines.length ? Math.max(...lines.map(([points]) => y(points.at(-1)[1]))) : 0;
     const low = at + 18 > bottom - 20 ? Math.min(...lines.map(([points]) => y(points.at(-1)[1]))) - 8 - 15 * (lines.length - 1) : at + 18;
-    lines.forEach(([points, name, ink, dash], i) => {
-      const text = `accuracy, ${name}`, right = LEFT + wide;
+    lines.forEach(([, text, ink, dash], i) => {
+      const right = LEFT + wide;
       label(ctx, text, right, low + i * 15, theme, { align: "right", weight: 600, ink, halo: true });
       const start = right - ctx.measureText(text).width - 26;
       this.#line(ctx, [[start, low + i * 15 - 4], [start + 20, low + i * 15 - 4]], (v) => v, css(ink), dash);
@@ -137,8 +141,7 @@ export class Charts {
 
   /** The playhead, and in the heading what the real snapshot there measured. */
   movePlayhead(step, { scalars }) {
-    const parts = [["loss", (v) => Number(v.toPrecision(3))], ["train_accuracy", (v) => `train ${(v * 100).toFixed(1)} %`],
-      ["test_accuracy", (v) => `test ${(v * 100).toFixed(1)} %`]];
+    const parts = [["loss", (v) => Number(v.toPrecision(3))], ...ACCURACIES.map(([name, , short]) => [name, (v) => `${short} ${(v * 100).toFixed(1)} %`])];
     say(this.curves.values, parts.filter(([name]) => Number.isFinite(scalars[name])).map(([name, text]) => text(scalars[name])).join(" · "));
     const show = this.scale !== undefined && this.scale !== null;
     this.playhead.hidden = !show;
