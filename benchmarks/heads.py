@@ -199,7 +199,7 @@ WAYS: dict[str, Callable[[Loss, int], Step]] = {
     "ours, tiled": ours(tile="auto"),
     "ours, half-precision products": ours(tile="auto", products=torch.bfloat16),
     "ours, tiled, with an update": ours(tile="auto", update=FoldedSGD(rate=0.1)),
-    "ours, all at once": ours(),
+    "ours, all at once": ours(tile=None),
     "ours, a tenth sampled": ours(sample_rate=0.1),
     "plain PyTorch": plain,
     "pytorch-metric-learning": metric_learning,

@@ -15,6 +15,7 @@ from .group import everyones
 from .losses import Angles, Loss, Memory, PairLoss, Pairs
 
 Method = TypeVar("Method", bound=Callable[..., Any])
+FEW = 1_000  # classes up to which one table of all is about as fast as tiles
 
 
 def wide(method: Method) -> Method:
@@ -29,6 +30,12 @@ def wide(method: Method) -> Method:
             return method(self, tensor, *more, **named)
 
     return cast(Method, run)
+
+
+def uncompiled(method: Method) -> Method:
+    """What is around it may be compiled; it works gradients out, or talks to other processes, by itself."""
+    # Not as a decorator: that would bring the compiler with every import of losslab.
+    return torch.compiler.disable(method) if torch.compiler.is_compiling() else method
 
 
 class Head(nn.Module):
@@ -256,14 +263,14 @@ class PrototypeHead(Head):
     not finite (on an accelerator neither is looked at, for that would stop it: bad labels assert there, and a bad
     embedding gives a bad loss).
 
-    **Many classes.** With `tile` no table [b, C] is ever held, in neither direction: losses and gradients are the same,
-    worked out for so many classes at a time. With `group` the classes are divided over its processes, and `prototypes`
-    are those of the classes `first` to `first + count` alone. Every process calls the head with its own samples, whose
-    losses it gets, and takes their mean; what a loss asks of a batch (statistics, random margins) it asks of all
-    processes' samples together. The gradient of an embedding is that of the process's own mean; that of the prototypes
-    is summed over processes and divided by their number, as DistributedDataParallel does for the network before. On a
-    CPU processes may have batches of different length, and an error in one is raised in all; on an accelerator batches
-    must be equal.
+    **Many classes.** Of more than a thousand no table [b, C] is ever held, in neither direction: losses and
+    gradients are the same, worked out for `tile` classes at a time. With `group` the classes are divided over its
+    processes, and `prototypes` are those of the classes `first` to `first + count` alone. Every process calls the
+    head with its own samples, whose losses it gets, and takes their mean; what a loss asks of a batch (statistics,
+    random margins) it asks of all processes' samples together. The gradient of an embedding is that of the
+    process's own mean; that of the prototypes is summed over processes and divided by their number, as
+    DistributedDataParallel does for the network before. On a CPU processes may have batches of different length,
+    and an error in one is raised in all; on an accelerator batches must be equal.
     """
 
     def __init__(
@@ -274,7 +281,7 @@ class PrototypeHead(Head):
         *,
         seed: int | None = None,
         ignore_index: int = -100,
-        tile: int | str | None = None,
+        tile: int | str | None = "auto",
         group: ProcessGroup | None = None,
         sample_rate: float = 1.0,
         products: torch.dtype | None = None,
@@ -284,7 +291,8 @@ class PrototypeHead(Head):
         Args:
             loss, dim, classes, seed, ignore_index: as in `Head`; in a group the same for all, and without a seed that
                 of its first process.
-            tile: classes at a time; "auto": as many as suit the device; None: all.
+            tile: classes at a time; "auto": as many as suit the device, and few in one table; None: all in one table,
+                as torch.func, second derivatives and a loss of your own may need it that looks at such a table.
             group: processes to divide the classes over; None: alone.
             sample_rate: below 1 a step in training looks at the classes of its samples, and of the others only at so
                 many at random that it is this share of all (Partial FC, arXiv:2203.15565). An approximation: the sum
@@ -300,6 +308,8 @@ class PrototypeHead(Head):
         processes = Processes(group)
         if not processes.alone:
             seed = agreed(processes, (type(loss).__name__, dim, classes), seed)
+        if tile == "auto" and classes <= FEW:
+            tile = None
         divided = (tile, group, products, update) != (None,) * 4 or sample_rate < 1
         self.division = Division(classes, processes, tile) if divided else None
         super().__init__(loss, dim, classes, seed=seed, ignore_index=ignore_index)
@@ -314,11 +324,11 @@ class PrototypeHead(Head):
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
         if self.division is None:
             return self._judged(self.angles(embedding, label))
-        # What is around it may be compiled; tiles work their gradients out by themselves. Said here and not at the
-        # method: there it would bring the whole compiler with every import of losslab.
-        return torch.compiler.disable(self._divided)(embedding, label)
+        return uncompiled(self._divided)(embedding, label)
 
     def _divided(self, embedding: Tensor, label: Tensor) -> Tensor:
+        if torch._C._are_functorch_transforms_active():
+            raise ValueError("torch.func does not go through classes in tiles: make the head with tile=None.")
         a, batch = self._pieces(embedding, label)
         return batch.own(self._judged(a, batch))
 
@@ -394,7 +404,7 @@ class PairHead(Head):
             self._check(embedding, label)
             _, direction, _ = self._directions(embedding)
             return self._compared(direction, label, direction, label, 0)
-        return torch.compiler.disable(self._among_all)(embedding, label)
+        return uncompiled(self._among_all)(embedding, label)
 
     def _among_all(self, embedding: Tensor, label: Tensor) -> Tensor:
         sizes, processes = self._sizes(embedding, label), self.division.processes

@@ -82,6 +82,16 @@ def test_tiles_are_as_one(loss, classes, tiles):
         same([made.eval().gap(x, label), made.logits(x)], [plain.eval().gap(x, label), plain.logits(x)])
 
 
+def test_many_classes_are_in_tiles_unless_somebody_wants_the_table():
+    heads = {classes: PrototypeHead(ArcFace(), 4, classes, seed=0) for classes in (1_000, 1_001)}
+    assert heads[1_000].division is None and heads[1_001].division.tile == "auto"
+    assert PrototypeHead(ArcFace(), 4, 1_001, tile=None).division is None
+    x, label, w, weight = given(9, 1_001)
+    plain = PrototypeHead(ArcFace(), 5, 1_001, seed=0, tile=None).double().train()
+    made = like(plain)
+    same(steps(made, x, label, weight), steps(plain, x, label, weight))
+
+
 @defaults
 def test_one_class_and_one_sample(loss):
     for classes, batch in ((1, 4), (5, 1)):
@@ -161,6 +171,7 @@ def test_what_would_go_wrong_in_tiles_is_said_in_a_sentence():
     made = like(head(Table(), w), tile=6)
     with pytest.raises(AttributeError, match=r"looks at a table of all classes at once.*`a.cosine` to `a.logsumexp`"):
         made(x, label)
+    assert made.loss.how == "table" and len(like(head(Table(), w), tile=None)(x, label)) == 9
     Table.how = "captured"
     with pytest.raises(ValueError, match=r"uses a tensor with a gradient from around it.*hand it to the reduction"):
         made(x.requires_grad_(), label)

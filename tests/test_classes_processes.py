@@ -96,7 +96,11 @@ def batch(loss: Loss | None = None) -> tuple[Tensor, ...]:
 
 # What happens past 180° and which slope is taken is the same code wherever a class lies.
 USUAL = [loss for loss in with_prototypes() if "beyond=" not in name(loss) and "gradient=" not in name(loss)]
-DIVIDED = {"tiles": (USUAL, {"tile": 2}), "all at once": ([ArcFace(), Softmax()], {}), "pairs": (of_pairs(), {})}
+DIVIDED = {
+    "tiles": (USUAL, {"tile": 2}),
+    "all at once": ([ArcFace(), Softmax()], {"tile": None}),
+    "pairs": (of_pairs(), {}),
+}
 
 
 def everything() -> dict:

@@ -27,6 +27,7 @@ from losslab import (
     Linear,
     MarginLoss,
     NormFace,
+    PrototypeHead,
     SphereFace,
     UniTSFace,
 )
@@ -120,3 +121,11 @@ def test_a_head_can_be_called_with_other_weights():
     value = functional_call(made, {"prototypes": 2 * w.flip(0)}, (x, label))
     torch.testing.assert_close(value, head(CosFace(), w.flip(0))(x, label))
     assert torch.equal(made.prototypes, w)
+
+
+def test_tiles_say_that_they_cannot_be_transformed():
+    x, label, _ = problem(batch=2, classes=2_000)
+    tiled, whole = (PrototypeHead(CosFace(), 5, 2_000, seed=0, tile=tile) for tile in ("auto", None))
+    with pytest.raises(ValueError, match="make the head with tile=None"):
+        grad(lambda x: tiled(x, label).sum())(x)
+    assert grad(lambda x: whole(x, label).sum())(x).shape == x.shape

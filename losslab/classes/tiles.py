@@ -24,7 +24,7 @@ from .tables import Picked
 
 WHOLE = (
     "This loss looks at a table of all classes at once, which there is none of with tiles or processes. Let it hand "
-    "what it works out from `{}` to `a.logsumexp`, `a.sum` or `a.amax`."
+    "what it works out from `{}` to `a.logsumexp`, `a.sum` or `a.amax`, or make the head with tile=None."
 )
 
 
