@@ -27,9 +27,10 @@ def unit(vector: Tensor, floor: float = 1e-12) -> tuple[Tensor, Tensor]:
 
 def sine(cosine: Tensor) -> Tensor:
     """sin θ from cos θ, for θ in [0, π]; zero with a zero slope where the cosine is ±1 (or rounded past it)."""
-    square = 1 - cosine.square()
-    inside = square > 0
-    return torch.where(inside, torch.where(inside, square, 1).sqrt(), 0)
+    # At zero a root has no slope. The least normal number is far below any square that is not zero: the clamp stops the
+    # gradient there alone, and to take its root off again changes no other sine.
+    least = torch.finfo(cosine.dtype).tiny
+    return (1 - cosine.square()).clamp(min=least).sqrt() - math.sqrt(least)
 
 
 def angle(cosine: Tensor) -> Tensor:

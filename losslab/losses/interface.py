@@ -48,11 +48,14 @@ class InterFace(SoftmaxLoss):
     @torch.no_grad()
     def margins(self, a: Angles) -> Tensor:
         """m̂ to every class, [b C] (what stands at the own class is not used)."""
-        own, phi = angle(a.target)[:, None], torch.full_like(a.cosine, math.pi / 2)
-        if self.mode != "cc":
-            phi = angle(a.between()).clamp(min=0.01)
-        q = phi if self.mode == "dd" else torch.ones_like(phi)
-        return self.reach * (torch.exp(-self.middle / q) - torch.exp(-own / phi))
+        own = angle(a.target)[:, None]
+        if self.mode == "cc":
+            over_phi = torch.full_like(own, 2 / math.pi)
+        else:
+            over_phi = 1 / a.between().clamp(-1, 1).acos().clamp(min=0.01)
+        over_q = over_phi if self.mode == "dd" else torch.ones_like(own)
+        margin = self.reach * (torch.exp(-self.middle * over_q) - torch.exp(-own * over_phi))
+        return margin.expand_as(a.cosine)
 
     def positive(self, a: Angles) -> Tensor:
         return add_angle(a.target, self.margin, self.beyond)
