@@ -372,6 +372,7 @@ class PairHead(Head):
     """
 
     FOLLOW = 0.1  # how far a prototype moves towards the mean of its class in a batch
+    UNSEEN = 1e-3  # length of the prototype of a class that no batch had yet; later it is about 1
 
     def __init__(
         self,
@@ -396,7 +397,7 @@ class PairHead(Head):
         super().__init__(loss, dim, classes, seed=seed, ignore_index=ignore_index)
 
     def _own(self, first: Tensor) -> None:
-        self.register_buffer("prototypes", first)
+        self.register_buffer("prototypes", self.UNSEEN * unit(first)[0])
 
     @wide
     def forward(self, embedding: Tensor, label: Tensor) -> Tensor:
@@ -439,10 +440,11 @@ class PairHead(Head):
         if self.division is not None:
             whose, here = self.division.place(whose)
             present = present & here
-        # From the first step on they are the data's: what they were before is noise.
-        share = torch.where(self.step == 0, 1, self.FOLLOW).to(mean.dtype)
-        push = torch.where(present[:, None], share * (mean - self.prototypes[whose]), 0)
-        self.prototypes.index_add_(0, whose, push)
+        now = self.prototypes[whose]
+        # At first sight it is all the data's: what it was before is noise.
+        unseen = torch.linalg.vector_norm(now, dim=1, keepdim=True) < 2 * self.UNSEEN
+        push = (mean - now) * torch.where(unseen, 1, self.FOLLOW).to(now.dtype)
+        self.prototypes.index_add_(0, whose, torch.where(present[:, None], push, 0))
 
 
 def head_for(loss: Loss) -> type[Head]:

@@ -176,11 +176,12 @@ def test_another_loss_takes_effect_at_the_next_call():
 def test_prototypes_of_a_pair_head_follow_the_means_of_their_classes(loss):
     x, _, w = problem(batch=8)
     label = torch.tensor([0, 0, 0, 1, 1, 2, -100, 3])
-    made = head(loss, w).train()
+    made = PairHead(loss, 5, 6, seed=0).double().train()
+    w = made.prototypes.clone()
     made(x, label)
     unit = torch.nn.functional.normalize
     mean = torch.stack([unit(unit(x[label == c]).sum(0), dim=0) for c in range(4)])
-    torch.testing.assert_close(made.prototypes[:4], mean)  # the first batch: all the way
+    torch.testing.assert_close(made.prototypes[:4], mean)  # at first sight: all the way
     torch.testing.assert_close(made.prototypes[4:], w[4:])  # classes that were not there stay
 
     y, where = problem(batch=3, seed=1)[0], torch.tensor([1, 1, 5])
@@ -188,6 +189,7 @@ def test_prototypes_of_a_pair_head_follow_the_means_of_their_classes(loss):
     toward = unit(unit(y[:2]).sum(0), dim=0)
     torch.testing.assert_close(made.prototypes[1], mean[1] + PairHead.FOLLOW * (toward - mean[1]))
     torch.testing.assert_close(made.prototypes[0], mean[0])
+    torch.testing.assert_close(made.prototypes[5], unit(y[2], dim=0))
     assert not list(made.parameters())
 
 
