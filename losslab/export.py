@@ -6,6 +6,7 @@ TorchScript is not written: torch has deprecated it in favour of torch.export.
 """
 
 import copy
+import io
 import json
 import logging
 import os
@@ -38,7 +39,7 @@ def export(network: Network, path: str | Path) -> float:
 
     The file is read again, and its embeddings of a few images are compared with PyTorch's in batches of several sizes:
     the largest distance is given back, as a share of an embedding's length. ExportError where it is more than `NEAR`,
-    and where the packages for ONNX are not installed.
+    where the file cannot be written, and where the packages for ONNX are not installed.
     """
     path = Path(path)
     if path.suffix not in WRITERS:
@@ -46,16 +47,21 @@ def export(network: Network, path: str | Path) -> float:
     if not path.parent.is_dir():
         raise ExportError(f"out is {str(path)!r}, but there is no folder {path.parent}: make it first.")
     writer, reader = WRITERS[path.suffix]
-    with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
-        part = Path(folder, path.name)
-        writer(network, part)
-        distance = furthest(network, reader(network, part))
-        if not distance <= NEAR:
-            raise ExportError(
-                f"As {path.suffix} the network gives other embeddings, {distance:.1g} of their length away from "
-                "PyTorch's: nothing was written."
-            )
-        os.replace(part, path)
+    try:
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
+            part = Path(folder, path.name)
+            writer(network, part)
+            distance = furthest(network, reader(network, part))
+            if not distance <= NEAR:
+                raise ExportError(
+                    f"As {path.suffix} the network gives other embeddings, {distance:.1g} of their length away from "
+                    "PyTorch's: nothing was written."
+                )
+            os.replace(part, path)
+    except OSError as error:
+        raise ExportError(
+            f"{path} cannot be written ({error.strerror or error}): make room there, or choose another --out."
+        ) from error
     return distance
 
 
@@ -155,7 +161,9 @@ def read_onnx(network: Network, path: Path) -> Callable[[Tensor], Tensor]:
 
 def write_program(network: Network, path: Path) -> None:
     program = torch.export.export(plain(network.model), **example(network))
-    torch.export.save(program, path, extra_files={"losslab.json": json.dumps(facts(network), indent=2)})
+    whole = io.BytesIO()  # Where torch itself finds a disk full, it ends the program.
+    torch.export.save(program, whole, extra_files={"losslab.json": json.dumps(facts(network), indent=2)})
+    path.write_bytes(whole.getbuffer())
 
 
 def read_program(network: Network, path: Path) -> Callable[[Tensor], Tensor]:
@@ -163,7 +171,8 @@ def read_program(network: Network, path: Path) -> Callable[[Tensor], Tensor]:
 
 
 def write_weights(network: Network, path: Path) -> None:
-    torch.save({"state_dict": network.model.state_dict(), ABOUT: network.about(), "facts": facts(network)}, path)
+    with path.open("wb") as file:  # of Python, which says what went wrong
+        torch.save({"state_dict": network.model.state_dict(), ABOUT: network.about(), "facts": facts(network)}, file)
 
 
 def read_weights(network: Network, path: Path) -> nn.Module:

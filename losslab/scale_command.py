@@ -102,7 +102,7 @@ def do_scale(arguments: argparse.Namespace) -> int:
 
 def trained(recipe: scale.ScaleRecipe | None, arguments: argparse.Namespace, first: bool) -> int:
     # Only here: importing what trains takes seconds.
-    from losslab.scale.processes import joined, lost, why
+    from losslab.scale.processes import Refused, joined, lost, why
     from losslab.scale.training import How, Stopped, train
     from losslab.training.threads import few_threads
 
@@ -138,4 +138,5 @@ def trained(recipe: scale.ScaleRecipe | None, arguments: argparse.Namespace, fir
             os._exit(FAILED)
         if sentence.startswith("Process "):
             raise  # A fault of ours: whoever mends it needs to see where.
-        return FAILED
+        wrong = isinstance(error, Refused if processes else ValueError)  # the latter of a device that is not there
+        return WRONG if wrong else FAILED

@@ -266,17 +266,26 @@ def changed(folder, file, change):
         ("ijbc_face_tid_mid.txt", lambda text: text.split("\n", 1)[1], "go together line by line"),
         ("ijbc_face_tid_mid.txt", lambda text: text.replace(" 1\n", " one\n", 1), "something else than numbers"),
         ("ijbc_face_tid_mid.txt", lambda text: text.replace("1.jpg ", "1.jpg -", 1), "a number that cannot be"),
+        ("ijbc_face_tid_mid.txt", lambda text: text.replace(" 1\n", f" {10**20}\n", 1), "a number that cannot be"),
         ("ijbc_face_tid_mid.txt", lambda text: "", "is empty"),
         ("ijbc_name_5pts_score.txt", lambda text: text + "x.jpg 1 2\n", "has 3 words and must have 12"),
         ("ijbc_name_5pts_score.txt", lambda text: text.replace("2.jpg", "../2.jpg", 1), "does not lie in loose_crop"),
         ("ijbc_name_5pts_score.txt", lambda text: text.replace("2.jpg", "/etc/2.jpg", 1), "does not lie"),
         ("ijbc_name_5pts_score.txt", lambda text: text.replace(".", "n.", 2), "something else than numbers"),
+        (
+            "ijbc_name_5pts_score.txt",
+            lambda text: text.replace("jpg ", "jpg " + 99 * "9", 1),
+            "a number that cannot be",
+        ),
+        ("ijbc_name_5pts_score.txt", lambda text: "1.jpg" + 11 * " 5" + text[text.index("\n") :], "line 1, has five"),
         ("ijbc_template_pair_label.txt", lambda text: text.replace(" 1\n", " 0\n"), "some of each"),
+        ("ijbc_template_pair_label.txt", lambda text: "", "some of each"),
         ("ijbc_template_pair_label.txt", lambda text: text + "10 99 0\n", "template 99, which has no face"),
         ("ijbc_template_pair_label.txt", lambda text: text + "10 11\n", "three whole numbers"),
         ("ijbc_template_pair_label.txt", lambda text: text + "10 11 x\n", "three whole numbers"),
     ],
 )
+@pytest.mark.filterwarnings("error")
 def test_damaged_files_are_refused_with_a_sentence(tmp_path, file, change, says):
     folder = write_ijb(tmp_path / "IJBC", people=2)
     changed(folder, file, change)
@@ -372,6 +381,12 @@ def test_a_table_says_what_is_behind_its_numbers():
     said = table(ROWS)
     assert "99.50" in said and "± 0.30" in said and "80.00 to 95.00" in said and "3,000 + 3,000" in said
     assert "TAR at FAR 1e-6 [1]" in said and "[1] With few pairs" in said
+
+
+def test_numbers_that_cannot_be_written_are_said(tmp_path):
+    (tmp_path / "a.csv").mkdir()
+    with pytest.raises(ValueError, match="a.csv .*: choose another --out"):
+        write(tmp_path / "a.csv", ROWS, {})
 
 
 def test_numbers_are_written_and_read_again(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+from pathlib import Path
 
 import pytest
 import torch
@@ -115,6 +116,16 @@ def test_a_file_that_embeds_otherwise_is_not_kept(tmp_path, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Nothing here behaves as a full disk.")
+@pytest.mark.parametrize("kind", [".pt", ".pt2"])
+def test_a_full_disk_is_said(tmp_path, monkeypatch, kind):
+    writer, reader = exports.WRITERS[kind]
+    monkeypatch.setitem(exports.WRITERS, kind, (lambda made, _: writer(made, Path("/dev/full")), reader))
+    with pytest.raises(ExportError, match=rf"a\{kind} cannot be written \(No space left on device\): make room"):
+        export(network("tiny"), tmp_path / f"a{kind}")
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_its_packages_onnx_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "onnxruntime", None)
     with pytest.raises(ExportError, match=r'onnxruntime, which is not here: pip install "losslab\[export\]"'):
@@ -148,3 +159,10 @@ def test_a_mistake_is_answered_with_one_sentence(tmp_path, monkeypatch, words, s
     code, out, said = losslab("export", *words, capsys=capsys)
     assert code == 2 and out == "" and said.count("\n") == 1 and says in said
     assert [each.name for each in tmp_path.iterdir()] == ["a.pt"]
+
+
+def test_a_folder_is_not_overwritten(tmp_path, capsys):
+    export(network("tiny"), tmp_path / "a.pt")
+    (tmp_path / "b.pt").mkdir()
+    code, _, said = losslab("export", tmp_path / "a.pt", "--out", tmp_path / "b.pt", capsys=capsys)
+    assert code == 2 and said.count("\n") == 1 and "b.pt cannot be written (Is a directory)" in said

@@ -59,6 +59,13 @@ def test_a_training_that_goes_on_is_measured(runs):
     assert "Left" in found and "Of nobody." in "".join(each.value for each in at.markdown)
 
 
+def test_images_that_are_left_out_are_counted_once(runs):
+    left(runs, rows=2)
+    with (runs / "casia" / "metrics.csv").open("a") as file:
+        file.writelines(f"{step},0.4,5,0.1,50,1,1,{step - 2}\n" for step in (3, 4, 5))  # the number so far
+    assert any("could not be decoded was left out 3 times" in each.value for each in opened().caption)
+
+
 def test_half_a_line_is_passed_over(runs):
     left(runs)
     with (runs / "casia" / "metrics.csv").open("a") as file:

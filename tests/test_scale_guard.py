@@ -7,7 +7,7 @@ import torch
 from face_cases import sentence
 from scale_cases import SMOOTH, in_group
 
-from losslab import ArcFace, CosFace
+from losslab import ArcFace, CosFace, PrototypeHead, Triplet
 from losslab.scale.engine import Engine
 from losslab.scale.estimate import estimate
 from losslab.scale.guard import Guard, expected, first_loss
@@ -35,6 +35,19 @@ def test_a_first_loss_like_an_untrained_networks_is_none_to_warn_of():
     assert "trained already" in (first_loss(about / 4, CosFace(scale=16), 32, 100, embedding))
     assert "scale and margin" in (first_loss(about * 4, CosFace(scale=16), 32, 100, embedding))
     assert "one way" in (first_loss(about, CosFace(scale=16), 32, 100, embedding * 0.01 + 1))
+
+
+def test_few_identities_in_a_batch_are_no_reason_to_warn():
+    """Embeddings of an untrained network are much alike, and then the samples of an identity have one loss."""
+    draw, head = torch.Generator().manual_seed(3), PrototypeHead(CosFace(), 512, 500, seed=0)
+    warnings = {1: 0, 64: 0}
+    for _ in range(40):
+        embedding = torch.randn(512, generator=draw) + torch.randn(512, 512, generator=draw)
+        label = torch.randperm(500, generator=draw)[:8].repeat_interleave(64)
+        found = float(head(embedding, label).mean().detach())
+        for grouped in warnings:
+            warnings[grouped] += first_loss(found, CosFace(), 512, 500, embedding, grouped) != ""
+    assert warnings[64] == 0 < warnings[1]
 
 
 def shares(recipe, seed=0, value=None):
@@ -128,6 +141,28 @@ def test_estimates_grow_with_what_they_are_of():
     tiled = estimated(dataclasses.replace(SMOOTH, tile=256), 10_000)
     assert tiled.cosines < large.cosines and "Images a second" in str(tiled)
     assert expected(ArcFace(), 16, 10) is not None
+
+
+def test_pairs_of_a_batch_take_memory():
+    pairs = dataclasses.replace(SMOOTH, loss=Triplet(), grouped=4)
+    some, all_ = (estimated(dataclasses.replace(pairs, loss=Triplet(mining=each))).cosines for each in ("hard", "all"))
+    assert 4 * 24**2 < some < 40 * 24**2 and 4 * 24**3 < all_ < 10 * 24**3  # batch 24, four bytes a number
+
+    class Looking(Triplet):
+        def pairs(self, p):
+            return super().pairs(p) if p.same.any() else p.cosine.sum(1)
+
+    assert 4 * 24**2 < estimated(dataclasses.replace(pairs, loss=Looking())).cosines < 40 * 24**2
+
+
+def test_what_an_optimiser_goes_on_with_lies_where_its_weights_lie():
+    elsewhere = torch.device("meta")
+    engine = Engine(dataclasses.replace(SMOOTH, optimiser="adamw"), 5, Processes(elsewhere))
+    name, weight = next(iter(engine.named.items()))
+    engine.expect({f"optimiser.{name}.step": torch.Size([]), f"optimiser.{name}.exp_avg": weight.shape})
+    assert {key: value.device for key, value in engine.optimiser.state[weight].items()} == {
+        "step": elsewhere, "exp_avg": elsewhere,
+    }  # fmt: skip
 
 
 def one_overflows(processes):

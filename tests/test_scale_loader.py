@@ -57,6 +57,8 @@ def test_a_batch_that_does_not_fit_is_refused():
     with pytest.raises(ValueError, match="fewer than a batch of 12") as refused:
         Order(RECIPE, ALL[:11])
     sentence(refused)
+    with pytest.raises(ValueError, match="8 images in groups of 4, fewer than a batch of 12"):
+        Order(dataclasses.replace(RECIPE, parts=1, grouped=4), np.repeat([0, 1], 7))
     with pytest.raises(ValueError, match="2 parts of 4 processes") as refused:
         Order(RECIPE, ALL[:50], size=4)
     sentence(refused)

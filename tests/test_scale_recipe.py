@@ -59,6 +59,9 @@ def test_a_recipe_is_written_and_read(tmp_path):
 def test_values_are_changed_by_name():
     recipe = changed(SMOOTH, ["rate=0.2", "drops=3,5", "loss=CosFace(margin=0.2)", "source=casia"])
     assert (recipe.rate, recipe.drops, recipe.loss, recipe.source) == (0.2, (3, 5), CosFace(margin=0.2), "casia")
+    stated = read("casia-r18-arcface")
+    assert changed(stated, ["rate=0.2"]).stated == stated.stated
+    assert set(stated.stated) - set(changed(stated, ["loss=CosFace()"]).stated) == {"loss"}
     assert difference(SMOOTH, SMOOTH) == "" and difference(SMOOTH, recipe).startswith("loss was ArcFace")
 
 
@@ -71,6 +74,7 @@ def test_values_are_changed_by_name():
         ("drops=5,3", "epochs that rise"),
         ("loss=Triplet()", "Triplet compares images with one another, but a step hardly has two of a person"),
         ("loss=Triplet() grouped=24", "all images of a step are of one person"),
+        ("loss=Triplet() grouped=12 parts=2", "all images of a part of a step are of one person"),
         ("loss=Triplet() grouped=4 tile=8", "tile is for prototypes that are learned: leave it out"),
         ("grouped=5", "A step has 24 images, which is no whole number of groups of 5"),
         ("grouped=8 parts=2", "A part of a step has 12 images"),

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from face_cases import people, real, sentence
@@ -18,6 +19,8 @@ from losslab import CirclePair, ElasticFace, KappaFace, MarginLoss, SphereFace2,
 from losslab.data.faces.convert import WRITERS
 from losslab.scale import checkpoint
 from losslab.scale.logs import board, lines
+from losslab.scale.processes import Processes, ScaleError
+from losslab.scale.training import How, train
 from losslab.training import Run, restore
 
 pytestmark = real
@@ -107,6 +110,50 @@ def test_killed_it_goes_on_with_another_number_of_processes(folder, recipe, pair
     assert apart(weights(pair), weights(path)) < 1e-5
 
 
+def in_this_process(recipe, run, folder=FACES, **more):
+    alone = Processes(torch.device("cpu"))
+    return train(recipe, run, alone, folder=folder, how=How(workers=0, save_every=6), say=lambda _: None, **more)
+
+
+def test_begun_anew_where_nothing_was_saved_it_shows_each_step_once(tmp_path, monkeypatch):
+    def full(*_):
+        raise ScaleError("There is no room.")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoint, "save", full)
+        with pytest.raises(ScaleError, match="no room"):
+            in_this_process(SMOOTH, tmp_path / "run")
+    assert [each.step for each in Run(tmp_path / "run")] == list(range(7))
+    in_this_process(None, tmp_path / "run", resume=True)
+    assert [each.step for each in Run(tmp_path / "run")] == list(range(STEPS + 1))
+
+
+def test_the_other_optimiser_goes_on_exactly_too(tmp_path):
+    recipe, path = dataclasses.replace(SMOOTH, optimiser="adamw", rate=1e-3), tmp_path / "run"
+    reached = in_this_process(recipe, path).state()
+    shutil.rmtree(checkpoint.found(path / "checkpoints")[-1])
+    again = in_this_process(None, path, resume=True).state()
+    assert reached.keys() == again.keys() and all(torch.equal(reached[name], again[name]) for name in reached)
+
+
+def test_an_image_that_cannot_be_decoded_is_not_shown(tmp_path):
+    WRITERS["folders"](tmp_path / "faces", people([6, 6, 1], 48))
+    for broken in sorted((tmp_path / "faces").rglob("*.png"))[1::11]:  # one of the first, the only one of the last
+        broken.write_bytes(broken.read_bytes()[:60])
+    recipe = dataclasses.replace(SMOOTH, source="faces", batch=6, shown_images=6)
+    in_this_process(recipe, tmp_path / "run", tmp_path)
+    shown = Run(tmp_path / "run")
+    assert dict(zip(shown.probe.names, np.bincount(shown.probe.labels), strict=True)) == {"p0": 5, "p1": 6}
+    assert len(shown[-1].prototypes) == len(shown.recipe.classes) == 2
+    assert shown[-1].embedding.shape == (11, 16) and restore(shown)
+    WRITERS["folders"](tmp_path / "other", people([6, 6, 1], 48))
+    shutil.rmtree(tmp_path / "faces")
+    (tmp_path / "other").rename(tmp_path / "faces")
+    with pytest.raises(ScaleError, match="make the faces what they were") as refused:
+        in_this_process(None, tmp_path / "run", tmp_path, resume=True)
+    sentence(refused)
+
+
 def test_tiles_change_nothing_but_the_order_of_sums(folder, recipe, pair):
     assert finished(2, recipe, "--out", folder / "tiles", "--set", "tile=5")
     assert apart(weights(pair), weights(folder / "tiles")) < 1e-5
@@ -194,18 +241,20 @@ def test_parts_are_shared_alike_and_random_margins_are_of_the_sample(tmp_path):
 # -- bad input ---------------------------------------------------------------------------------------------------------
 
 
-def refused(processes, *arguments):
+def refused(processes, *arguments, code=2):
     codes, _, err = run(processes, *arguments)
-    assert all(codes), codes
+    assert codes == [code] * processes, err
     lines = [line for line in err.strip().splitlines() if line]
     assert len(lines) == 1, err
     return sentence(lines[0])
 
 
-def test_another_recipe_is_refused(whole, recipe):
+def test_another_recipe_is_refused(whole, recipe, tmp_path):
     said = refused(2, recipe, "--out", whole, "--resume", "--set", "rate=0.3")
     assert "rate was 0.01 and is 0.3" in said
     assert "already is a run" in refused(1, recipe, "--out", whole)
+    shutil.copy(whole / "recipe.json", tmp_path)  # and nothing of full scale
+    assert "is none of full scale" in refused(1, recipe, "--out", tmp_path, "--resume")
 
 
 def test_other_faces_are_refused(whole, recipe, folder):
@@ -250,7 +299,9 @@ def full(process):
 
 
 def test_numbers_that_run_away_are_said_with_process_and_class(folder, recipe):
-    said = refused(2, recipe, "--out", folder / "away", "--set", "rate=1e30", "--set", "clip=0", "--set", "warm_up=0")
+    said = refused(
+        2, recipe, "--out", folder / "away", "--set", "rate=1e30", "--set", "clip=0", "--set", "warm_up=0", code=1
+    )
     assert "no finite number" in said and "begin another run" in said
 
 

@@ -106,6 +106,7 @@ def test_a_run_by_its_name_on_all_sets_of_the_data_folder(tmp_path, capsys, monk
         (["IJBC", "drawn.bin"], "There is no run in"),
         (["tiny.pt", "drawn.bin", "--out", "a.txt"], "must end in .csv or .json"),
         (["tiny.pt", "drawn.bin", "--out", "no/a.csv"], "there is no folder"),
+        (["tiny.pt", "drawn.bin", "--out", "folder.csv"], "that is a folder"),
         (["tiny.pt", "drawn.bin", "--dim", "0"], "must be 1 or more"),
         (["plain.pth", "drawn.bin", "--model", "tiny", "--dim", "16", "--colour", "bgr"], "leave colour out"),
         (["plain.pth", "drawn.bin", "--model", "mlp", "--dim", "16"], "of another"),
@@ -114,6 +115,7 @@ def test_a_run_by_its_name_on_all_sets_of_the_data_folder(tmp_path, capsys, monk
 def test_a_mistake_is_answered_with_one_sentence(place, words, says, capsys, monkeypatch, tmp_path):
     monkeypatch.chdir(place)
     monkeypatch.setenv("LOSSLAB_DATA", str(tmp_path))
+    (place / "folder.csv").mkdir(exist_ok=True)
     code, out, said = losslab("verify", *words, capsys=capsys)
     assert code == 2 and out == "" and said.count("\n") == 1 and re.search(says, said), said
 

@@ -9,6 +9,7 @@ Protocol: Whitelam et al., IARPA Janus Benchmark-B, CVPRW 2017; Maze et al., IAR
 templates as ArcFace (1801.07698) is evaluated: within a media embeddings are averaged, over media summed.
 """
 
+import warnings
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
@@ -24,6 +25,7 @@ from .sets import FaceSet, accept_rates
 
 RATES = (1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 LARGEST = 64 << 20  # bytes of an encoded face
+LARGEST_NUMBER = 1 << 60  # in a line of a file: what fits int64, and can be squared
 
 
 class Templates(FaceSet):
@@ -118,6 +120,9 @@ def read_ijb(folder: str | Path, *, length: bool = True, score: bool = True) -> 
             "line, so get both again."
         )
     measured = np.array(values)
+    together = np.flatnonzero(np.ptp(measured[:, :10].reshape(-1, 5, 2), axis=1).max(1) < 1e-6)
+    if len(together):
+        raise DataError(f"{detected.name}, line {together[0] + 1}, has five points that fall together: get it again.")
     return Templates(
         name,
         folder / "loose_crop",
@@ -135,7 +140,9 @@ def read_ijb(folder: str | Path, *, length: bool = True, score: bool = True) -> 
 def read_pairs(path: Path, template: np.ndarray) -> np.ndarray:
     """The pairs of templates, int32 [p 3]; there are millions, so NumPy reads them."""
     try:
-        pairs = np.loadtxt(path, dtype=np.int32, ndmin=2, comments=None)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "loadtxt: input contained no data")  # which is said below
+            pairs = np.loadtxt(path, dtype=np.int32, ndmin=2, comments=None)
     except OSError:
         raise missing(path) from None
     except ValueError as error:
@@ -176,7 +183,7 @@ def numbers(words: list[str], count: int, kind: type, where: str) -> list:
         found = [kind(word) for word in words[-count:]]
     except ValueError:
         raise DataError(f"{where} has something else than numbers behind the name: get the file again.") from None
-    if not np.isfinite(found).all() or kind is int and min(found) < 0:
+    if not all(abs(value) < LARGEST_NUMBER for value in found) or kind is int and min(found) < 0:
         raise DataError(f"{where} has a number that cannot be: get the file again.")
     return found
 

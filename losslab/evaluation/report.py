@@ -67,7 +67,8 @@ def table(results: Sequence[Result]) -> str:
 
 
 def write(path: str | Path, results: Sequence[Result], about: Mapping[str, Any]) -> None:
-    """Results as CSV (a row each) or as JSON (with `about` the network), by the name of the file."""
+    """Results as CSV (a row each) or as JSON (with `about` the network), by the name of the file. ValueError where it
+    cannot be written."""
     path = Path(path)
     rows = [dataclasses.asdict(each) for each in results]
     if path.suffix == ".json":
@@ -78,7 +79,10 @@ def write(path: str | Path, results: Sequence[Result], about: Mapping[str, Any])
         writer.writeheader()
         writer.writerows(rows)
         text = file.getvalue()
-    replace_text(path, text)
+    try:
+        replace_text(path, text)
+    except OSError as error:
+        raise ValueError(f"The numbers cannot be written to {path} ({error.strerror}): choose another --out.") from None
 
 
 def check_out(path: Path) -> None:
@@ -87,6 +91,8 @@ def check_out(path: Path) -> None:
         raise ValueError(f"out is {str(path)!r}, but it must end in {' or '.join(KINDS)}.")
     if not path.parent.is_dir():
         raise ValueError(f"out is {str(path)!r}, but there is no folder {path.parent}: make it first.")
+    if path.is_dir():
+        raise ValueError(f"out is {str(path)!r}, but that is a folder: name a file.")
 
 
 def to_json(results: Sequence[Result]) -> str:

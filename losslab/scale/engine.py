@@ -192,7 +192,7 @@ class Engine:
                 key = full.removeprefix(before)
                 if full.startswith(before) and "." not in key:
                     whole = self.whole.get(name.removeprefix("head."), weight.shape)
-                    room = torch.zeros_like(weight) if names[full] == whole else torch.zeros(names[full])
+                    room = torch.zeros_like(weight) if names[full] == whole else weight.new_zeros(names[full])
                     self.optimiser.state[weight][key] = room
         return self.state()
 

@@ -5,13 +5,17 @@ device's matrix product and of decoding are measured for a moment on this machin
 """
 
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 
 import torch
+from torch import Tensor
 from torch.utils.flop_counter import FlopCounterMode
 
 from losslab.classes import Division, Processes
 from losslab.data import DataError
+from losslab.head import PairHead
 from losslab.losses import PairLoss
 
 from .engine import network
@@ -31,7 +35,7 @@ class Estimate:
     operations: float  # floating-point ones of a step, of all processes
     state: float  # bytes of weights, gradients, momentum and averages, prototypes among them
     activations: float  # bytes that the backward pass needs of the forward one
-    cosines: float  # bytes of the head's products
+    cosines: float  # bytes of the head's products, and what follows from them
     computed: float  # at most
     decoded: float  # infinite where it was not measured
 
@@ -55,40 +59,51 @@ def estimate(
     with torch.device("meta"):
         made = network(recipe).train()
         images = torch.zeros(2, 1 if recipe.colour == "grey" else 3, recipe.size, recipe.size, dtype=torch.uint8)
-        own = {id(weight) for weight in made.parameters()}
-        saved: dict[int, float] = {}
-
-        def keep(tensor: torch.Tensor) -> torch.Tensor:
-            if id(tensor) not in own:
-                saved[id(tensor.untyped_storage())] = tensor.nbytes
-                held.append(tensor)
-            return tensor
-
-        held: list[torch.Tensor] = []  # so that no two of them can have had the same address
-        with FlopCounterMode(display=False) as counter, torch.autograd.graph.saved_tensors_hooks(keep, lambda t: t):
-            made(images)
+        with FlopCounterMode(display=False) as counter:
+            activations = kept_for_backward(lambda: made(images), own=made.parameters()) / len(images)
     weights, half = sum(weight.numel() for weight in made.parameters()), recipe.precision != "float32"
     forward = counter.get_total_flops() / len(images)
     batch = recipe.batch // recipe.parts  # of which each process sees all embeddings
     rows = -(-classes // processes) * recipe.loss.subcentres
     copies = 3 + (recipe.optimiser == "adamw")
     if isinstance(recipe.loss, PairLoss):
-        compared, products, tables, cosines = batch, HEAD, 1, 3 * batch * batch / processes
+        compared, products, tables, cosines = batch, HEAD, 1, 12.0 * batch * batch / processes
+        # Unless the loss looks at numbers, of which there are none here.
+        with suppress(RuntimeError), torch.device("meta"):
+            head = PairHead(recipe.loss, recipe.dim, classes)
+            embedding, label = torch.zeros(batch, recipe.dim, requires_grad=True), torch.zeros(batch, dtype=torch.long)
+            cosines = kept_for_backward(lambda: head(embedding, label)) / processes
     else:
         division = Division(max(1, int(recipe.sample_rate * rows)), Processes(), recipe.tile or "auto")
         kept, tile = division.keeps(batch * division.count), division.width(batch, device)
         compared, products, tables = classes * recipe.sample_rate, HEAD + AGAIN * (not kept), copies - recipe.folded
-        cosines = batch * (3 * tile + kept * division.count) + 2 * tile * recipe.dim
+        cosines = 4.0 * (batch * (3 * tile + kept * division.count) + 2 * tile * recipe.dim)
     operations = recipe.batch * (NETWORK * forward + products * recipe.dim * compared)
     return Estimate(
         weights=weights,
         operations=operations,
         state=4.0 * (weights * (copies + bool(recipe.average)) + rows * recipe.dim * tables),
-        activations=sum(saved.values()) / len(images) * batch / processes / (2 if half else 1),
-        cosines=4.0 * cosines,
+        activations=activations * batch / processes / (2 if half else 1),
+        cosines=cosines,
         computed=recipe.batch / operations * processes * matrix_rate(device, recipe.precision),
         decoded=float("inf") if faces is None else decode_rate(faces) * processes * max(1, workers),
     )
+
+
+def kept_for_backward(call: Callable[[], Tensor], own: Iterable[Tensor] = ()) -> float:
+    """Bytes that a call keeps for its backward pass, but for tensors that are `own` anyway."""
+    there, kept = {id(tensor) for tensor in own}, {}
+    held = []  # so that no two of them can have had the same address
+
+    def keep(tensor: Tensor) -> Tensor:
+        if id(tensor) not in there:
+            kept[id(tensor.untyped_storage())] = tensor.untyped_storage().nbytes()
+            held.append(tensor)
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(keep, lambda tensor: tensor):
+        call()
+    return sum(kept.values())
 
 
 def matrix_rate(device: torch.device, precision: str) -> float:
@@ -98,11 +113,8 @@ def matrix_rate(device: torch.device, precision: str) -> float:
     spent = []
     for _ in range(4):
         begun = time.perf_counter()
-        product = one @ one
-        if device.type == "cuda":
-            torch.cuda.synchronize(device)
+        float((one @ one)[0, 0])  # To read a number is to wait for the device.
         spent.append(time.perf_counter() - begun)
-    del product
     return 2.0 * side**3 / min(spent)
 
 

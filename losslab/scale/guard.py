@@ -100,9 +100,9 @@ def expected(loss: Loss, dim: int, classes: int, norm: float | None = None) -> t
     return float(values.mean()) + more, float(values.std())
 
 
-def first_loss(found: float, loss: Loss, dim: int, classes: int, embedding: Tensor) -> str:
-    """A warning where the first batch's mean loss, with embeddings [b d], is not that of an untrained network; says
-    what is likely wrong. Nothing where all is well."""
+def first_loss(found: float, loss: Loss, dim: int, classes: int, embedding: Tensor, grouped: int = 1) -> str:
+    """A warning where the first batch's mean loss, with embeddings [b d] of so many images of an identity each, is not
+    that of an untrained network; says what is likely wrong. Nothing where all is well."""
     direction = torch.nn.functional.normalize(embedding.float())
     narrow = float(direction.mean(0).norm())
     if narrow > NARROW and len(embedding) > 1:
@@ -114,7 +114,7 @@ def first_loss(found: float, loss: Loss, dim: int, classes: int, embedding: Tens
         return ""
     about, deviation = known
     # Even embeddings that are all alike meet another prototype in each class: of which we take half as many as samples.
-    independent = max(1, min(len(embedding), classes) // 2)
+    independent = max(1, min(len(embedding) // grouped, classes) // 2)
     if abs(found - about) <= SURELY * deviation / math.sqrt(independent) + 0.02 * abs(about):
         return ""
     if found < about:

@@ -46,7 +46,10 @@ class Order(Sampler):
         self.images = len(labels)
         seen = len(self._ordered(np.arange(self.images), np.random.default_rng(0)))
         if seen < recipe.batch:
-            raise ValueError(f"There are {seen} images, fewer than a batch of {recipe.batch}: choose a smaller batch.")
+            grouped = f" in groups of {recipe.grouped}" if recipe.grouped > 1 else ""
+            raise ValueError(
+                f"There are {seen} images{grouped}, fewer than a batch of {recipe.batch}: choose a smaller batch."
+            )
         if recipe.batch % (recipe.parts * size):
             shares = f"{recipe.parts} parts of {size} processes" if recipe.parts > 1 else f"{size} processes"
             raise ValueError(f"A batch of {recipe.batch} cannot be shared evenly by {shares}: choose a multiple.")

@@ -25,6 +25,10 @@ class ScaleError(RuntimeError):
     """A training that cannot go on; one sentence that says why and what to do, the same in every process."""
 
 
+class Refused(ScaleError):
+    """A training that was asked for wrongly: nothing has begun."""
+
+
 class Processes:
     """All processes of a training, or the only one. `group` is None for a lone one, and no call then waits."""
 
@@ -40,14 +44,14 @@ class Processes:
         """Is this the process that speaks and writes for all?"""
         return self.rank == 0
 
-    def agree(self, fault: str = "") -> None:
-        """Raise ScaleError in every process where one of them has found a fault: the first one's sentence."""
+    def agree(self, fault: str = "", raising: type[ScaleError] = ScaleError) -> None:
+        """Raise this error in every process where one of them has found a fault: the first one's sentence."""
         faults = self.gathered(fault)
         if any(faults):
-            raise ScaleError(next(filter(None, faults)))
+            raise raising(next(filter(None, faults)))
 
     @contextmanager
-    def together(self, *kinds: type[Exception]) -> Iterator[None]:
+    def together(self, *kinds: type[Exception], raising: type[ScaleError] = ScaleError) -> Iterator[None]:
         """Something that every process does by itself: where one of these kinds of error stops one, all stop."""
         fault, cause = "", None
         try:
@@ -55,7 +59,7 @@ class Processes:
         except kinds as error:
             fault, cause = str(error), error
         try:
-            self.agree(fault)
+            self.agree(fault, raising)
         except ScaleError as error:
             raise error from cause
 

@@ -120,7 +120,8 @@ class ScaleRecipe:
         if self.grouped < 2:
             return "a step hardly has two of a person: set grouped to 2 or more, such as 4"
         if self.batch // self.parts == self.grouped:
-            return "all images of a step are of one person: set a smaller grouped"
+            of = "a part of a step" if self.parts > 1 else "a step"
+            return f"all images of {of} are of one person: set a smaller grouped"
         return ""
 
     def _checked_drops(self) -> tuple[int, ...]:
@@ -182,8 +183,10 @@ def changed(recipe: ScaleRecipe, words: list[str]) -> ScaleRecipe:
             values[name] = numbers(name, text) if listed else known[name].parse(text)
         else:
             raise ValueError(f"{word!r} sets nothing: write name=value, with one of loss, {', '.join(known)}.")
-    title = ", but with ".join(filter(None, [recipe.title, ", ".join(words)]))  # what is stated is of the recipe before
-    return dataclasses.replace(recipe, title=title, **values)
+    # What is stated is of the recipe before, which the title says; but of another loss the first value is another.
+    title = ", but with ".join(filter(None, [recipe.title, ", ".join(words)]))
+    stated = {name: said for name, said in recipe.stated.items() if name != "loss" or "loss" not in values}
+    return dataclasses.replace(recipe, title=title, stated=stated, **values)
 
 
 def numbers(name: str, text: str) -> tuple[int, ...]:

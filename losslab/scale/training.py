@@ -29,7 +29,7 @@ from .estimate import estimate
 from .guard import expected, first_loss
 from .loader import Faces, Order, loader
 from .logs import Log, board
-from .processes import Processes, ScaleError
+from .processes import Processes, Refused, ScaleError
 from .rates import rate
 from .recipe import ScaleRecipe, difference
 from .verify import Verifier
@@ -78,13 +78,13 @@ def train(
         folder: where the faces lie, if not in the usual place.
         say: told sentences, in the first process only.
 
-    Raises ScaleError in every process, with the same sentence, for whatever cannot be; Stopped after SIGTERM or SIGINT,
-    when the step is finished and saved.
+    Raises ScaleError in every process, with the same sentence, for whatever cannot be (Refused, before anything has
+    begun); Stopped after SIGTERM or SIGINT, when the step is finished and saved.
     """
     how, say = how or How(), say if processes.first else lambda _: None
     with ExitStack() as opened:
         stop = opened.enter_context(asked_to_stop())
-        with processes.together(ValueError, OSError, ScaleError):
+        with processes.together(ValueError, OSError, ScaleError, raising=Refused):
             recipe = agreed(recipe, run, resume)
             source = opened.enter_context(open_source(recipe.source, folder))
             classes = fitting(recipe, source, processes)
@@ -99,7 +99,7 @@ def train(
             if how.board:
                 board()
         tell_plan(recipe, source, order, processes, faces, how, say)
-        with processes.together(ValueError):
+        with processes.together(ValueError, raising=Refused):
             engine = Engine(recipe, classes, processes)
         if newest:
             resumed(engine, newest[0], words, processes)
@@ -253,7 +253,10 @@ class Journal:
         engine = self.engine
         found = float(engine.processes.summed(engine.loss.clone())) / engine.processes.size
         if embedding is not None and engine.processes.first:
-            warning = first_loss(found, engine.head.loss, engine.recipe.dim, engine.classes, embedding.cpu())
+            recipe = engine.recipe
+            warning = first_loss(
+                found, engine.head.loss, recipe.dim, engine.classes, embedding.cpu(), grouped=recipe.grouped
+            )
             if warning:
                 self.say(f"Warning: {warning}")
 
@@ -270,8 +273,11 @@ def agreed(recipe: ScaleRecipe | None, run: Path, resume: bool) -> ScaleRecipe:
         return recipe
     try:
         before = ScaleRecipe.from_dict(json.loads(about.read_text(encoding="utf-8")))
-    except (OSError, ValueError) as error:
-        raise ValueError(f"{about} cannot be read ({str(error).rstrip('.')}): begin another run.") from None
+    except FileNotFoundError:
+        raise ValueError(f"The run in {run} is none of full scale: begin another one.") from None
+    except (OSError, ValueError, TypeError) as error:
+        what = getattr(error, "strerror", None) or str(error).rstrip(".")
+        raise ValueError(f"{about} cannot be read ({what}): begin another run.") from None
     if recipe is not None and (what := difference(before, recipe)):
         raise ValueError(
             f"The run in {run} was begun with another recipe ({what}): resume it without naming a recipe, or begin "

@@ -5,6 +5,7 @@ the training itself is made of stands beside it, in `scale.json`. Loss, gap and 
 the identities shown, as its pictures are; the scalars `loss` and `rate` are the training's, over all classes.
 """
 
+import dataclasses
 import os
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from losslab.training.run import Probe, Run, RunWriter, Snapshot, next_record
 
 from .engine import Engine
 from .guard import REMEDY
-from .loader import Faces
+from .loader import LEFT_OUT, Faces
 from .processes import ScaleError
 from .recipe import ScaleRecipe
 
@@ -43,7 +44,7 @@ class Watcher:
     """Takes snapshots; every process has one, for the prototypes shown lie in all of them."""
 
     def __init__(self, recipe: ScaleRecipe, source: FaceSource, total_steps: int) -> None:
-        """ValueError where the faces have fewer identities than are to be shown."""
+        """ValueError where there are no two identities of which an image can be shown."""
         self.recipe = recipe
         count = np.bincount(source.labels, minlength=len(source.names))
         shown = min(recipe.shown, int((count > 0).sum()))
@@ -52,23 +53,31 @@ class Watcher:
             size=recipe.size, grey=recipe.colour == "grey", test_share=0.0, seed=recipe.seed,
         )  # fmt: skip
         chosen, _, _ = choose(subset, source)
+        images, labels, left_out = Faces(source, recipe).__getitems__(
+            [(index, False) for index in chosen.images.tolist()]
+        )
+        there = (labels != LEFT_OUT).numpy()
+        # Of those who are shown, whoever has an image that can be decoded, in the order in which they were drawn.
+        people, self.labels = np.unique(chosen.labels[there], return_inverse=True)
+        if len(people) < 2:
+            raise ValueError(f"Hardly an image that is to be shown can be decoded: {left_out[0]}")
+        subset = dataclasses.replace(subset, identities=len(people))
+        names = tuple(chosen.names[person] for person in people)
         place = {name: label for label, name in enumerate(source.names)}
-        self.classes = np.array([place[name] for name in chosen.names])  # int64 [k], labels among all
-        faces = Faces(source, recipe)
-        self.images = np.stack([faces.image(int(index)) for index in chosen.images])
+        self.classes = np.array([place[name] for name in names])  # int64 [k], labels among all
+        self.images = images.numpy()[there]
         seen = self.images[:, ::-1] if recipe.colour == "bgr" else self.images
-        self.labels = chosen.labels
         self.probe = Probe(
             images=seen[:, 0] if recipe.colour == "grey" else seen.transpose(0, 2, 3, 1),
-            labels=chosen.labels,
-            split=np.zeros(len(chosen.labels), np.uint8),
-            names=chosen.names,
+            labels=self.labels,
+            split=np.zeros(len(self.labels), np.uint8),
+            names=names,
             total_steps=total_steps,
         )
         self.shown = Recipe(
             loss=recipe.loss, data=FACES, faces=subset, model=recipe.model, dim=recipe.dim, epochs=recipe.epochs,
             batch=min(recipe.batch, 4096), rate=max(recipe.rate, 1e-6), shift=0, seed=recipe.seed,
-            precision=recipe.precision, probe=min(10_000, max(2, len(chosen.labels))),
+            precision=recipe.precision, probe=min(10_000, max(2, len(self.labels))),
         )  # fmt: skip
 
     @torch.no_grad()
@@ -144,11 +153,16 @@ class Watcher:
 
 
 def begun(path: Path, watcher: Watcher, after: int) -> RunWriter:
-    """The run in `path`, which is begun there or goes on after a step: snapshots of later ones go."""
+    """The run in `path`, which is begun there or goes on after a step: snapshots of later ones go. Step 0 is before the
+    first checkpoint: all is shown anew."""
     if not (path / "recipe.json").exists():
         return RunWriter(path, watcher.shown, watcher.probe, owner="command line")
-    Run(path)  # RunError where it cannot be read
-    shorten(path / "snapshots.bin", after)
+    if not np.array_equal(Run(path).probe.labels, watcher.labels):  # RunError where it cannot be read
+        raise ValueError(
+            f"Of the images that {path} shows not the same can be decoded as when it was begun: make the faces what "
+            "they were, or begin another run."
+        )
+    shorten(path / "snapshots.bin", after or -1)
     return RunWriter.resume(path)
 
 

@@ -11,7 +11,7 @@ from losslab.catalogue import knobs
 from losslab.live.pool import LIVE
 from losslab.scale.logs import COLUMNS, lines
 from losslab.scale.recipe import ScaleRecipe
-from losslab.training import Run, RunError
+from losslab.training import Run
 
 from . import server
 
@@ -27,15 +27,14 @@ POINTS = 1000  # of a curve that are drawn
 
 def trainings() -> dict[str, tuple[Run, ScaleRecipe]]:
     """Trainings at full scale in the folder of runs, by id, the newest first."""
-    found = {}
-    paths = sorted(server.runs().glob("*/scale.json"), key=lambda path: -path.stat().st_mtime)
-    for path in paths:
+    found = []
+    for path in server.runs().glob("*/scale.json"):
         try:
-            plain = json.loads(path.read_text(encoding="utf-8"))
-            found[path.parent.name] = Run(path.parent), ScaleRecipe.from_dict(plain)
-        except (OSError, ValueError, KeyError, TypeError, RunError):
+            recipe = ScaleRecipe.from_dict(json.loads(path.read_text(encoding="utf-8")))
+            found.append((path.stat().st_mtime, path.parent.name, (Run(path.parent), recipe)))
+        except (OSError, ValueError, KeyError, TypeError):
             continue  # not one that can be shown, or not yet
-    return found
+    return {id: training for _, id, training in sorted(found, key=lambda each: each[0], reverse=True)}
 
 
 def how_to_start() -> None:
@@ -113,9 +112,9 @@ def measured(run: Run) -> None:
     for column, (name, title) in zip([*st.columns(2), *st.columns(2)], CHARTS.items(), strict=True):
         column.markdown(f"**{title}**")
         column.line_chart(rows[::every], x="step", y=name, x_label="step", y_label="", height=220)
-    out = int(rows["left_out"].sum())
+    out = int(rows["left_out"].iloc[-1])
     if out:
-        st.caption(f"{out} steps were left out, for their gradients were not finite.")
+        st.caption(f"Since it was last started, an image that could not be decoded was left out {out} times.")
 
 
 def table(path: Path) -> pd.DataFrame:
