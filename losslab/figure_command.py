@@ -190,7 +190,8 @@ def do_one(arguments: argparse.Namespace) -> int:
         print(outcome.reason, file=sys.stderr)
         return 1
     print(outcome.reason)
-    print(f"The figure is {out}, its numbers are {wanted.file('csv')}, and {wanted.file('toml')} makes it again.")
+    drawn, numbers, again = map(wanted.file, (kind, "csv", "toml"))
+    print(f"The figure is {drawn}, its numbers are {numbers}, and {again} makes it again.")
     return 0
 
 

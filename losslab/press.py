@@ -23,7 +23,7 @@ from losslab import losses
 from losslab.caption import caption
 from losslab.catalogue import check_knobs, knob
 from losslab.figures import Figure, said
-from losslab.render import paper
+from losslab.render import flat, paper
 from losslab.render.paper.pgf import latex
 from losslab.scene import Plate
 from losslab.training import Run
@@ -55,6 +55,8 @@ class Look:
             numbers = isinstance(self.camera, list | tuple) and len(self.camera) == 9
             if not numbers or not all(isinstance(each, int | float) and math.isfinite(each) for each in self.camera):
                 raise ValueError(f"camera is {self.camera!r:.60}, but it must be nine numbers, a rotation row by row.")
+            if not flat.turns(self.camera):
+                raise ValueError("camera is no rotation: its three rows must be of length 1 and at right angles.")
             object.__setattr__(self, "camera", tuple(map(float, self.camera)))
 
 

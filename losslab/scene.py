@@ -7,6 +7,7 @@ looks like is `losslab.render.style`'s word.
     bars                           a line with what is under it, down to zero
     past                           where an angle and its margin pass 180°
     push                           arrows        region, margin, zone, level, cells     areas
+    band                           an area in which an edge moves
     impossible                     where nothing can be      decision    only its edge counts: where inference decides
 """
 

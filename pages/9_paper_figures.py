@@ -73,14 +73,18 @@ def figure_page(asked: dict) -> None:
     st.subheader(paper.title(name), anchor=False)
     st.caption(f"{kind.card}{f' As in {kind.after}.' if getattr(kind, 'after', '') else ''}")
     left, right = st.container(key="paper").columns([2, 5], gap="medium")
-    lacking = paper.lacking(figure)
+    turns = False
     with right:
-        if lacking:
+        if lacking := paper.lacking(figure):
             train(lacking, "This figure shows trainings that are not on this server yet.")
         else:
-            result(figure, look, name)
+            try:
+                turns = paper.round_ones(paper.plate(figure))
+                result(figure, look, name)
+            except (ValueError, RunError) as error:  # the widgets beside it are the way out
+                st.warning(str(error))
     with left:
-        sheet.controls(figure, look, usual, not lacking and paper.round_ones(paper.plate(figure)))
+        sheet.controls(figure, look, usual, turns)
 
 
 def result(figure, look, name: str) -> None:

@@ -45,6 +45,11 @@ def test_a_figure_of_nothing_trained(tmp_path, capsys):
     assert out.with_suffix(".csv").read_text("utf-8").count("\n") == scene.table().count("\n")
 
 
+def test_an_ending_in_capitals_is_said_as_it_is_written(tmp_path, capsys):
+    assert not figure("Curves", "--out", tmp_path / "fig.PDF")
+    assert (tmp_path / "fig.pdf").exists() and f"The figure is {tmp_path / 'fig.pdf'}," in capsys.readouterr().out
+
+
 def test_runs_are_trained_once_and_reused(tmp_path, capsys):
     asked = ["Tiny", "--runs", tmp_path / "runs", "--seed", 3, "--out", tmp_path / "fig.pdf"]
     assert not figure(*asked)

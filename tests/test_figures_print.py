@@ -10,7 +10,9 @@ from functools import cache
 import numpy as np
 import pytest
 from matplotlib.colors import to_hex
-from test_paper import check, coloured
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.legend import Legend
+from test_paper import check, coloured, objects, opened
 
 from losslab import losses
 from losslab.figures import Trained, catalogue, trained
@@ -46,19 +48,23 @@ def page(plate):
 
     @cache
     def made(name: str) -> tuple[Page, dict[str, bytes]]:
-        pages = []
-
-        def noted(*asked) -> Page:
-            pages.append(Page(*asked))
-            return pages[-1]
-
-        with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(paper, "Page", noted)
-            files = paper.drawn_as(plate(name), ("pdf", "pgf"), width=catalogue()[name].width)
-        (one,) = pages
-        return one, files
+        return page_and_files(plate(name), ("pdf", "pgf"), catalogue()[name].width)
 
     return made
+
+
+def page_and_files(plate: Plate, kinds: tuple[str, ...], width: str) -> tuple[Page, dict[str, bytes]]:
+    pages = []
+
+    def noted(*asked) -> Page:
+        pages.append(Page(*asked))
+        return pages[-1]
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(paper, "Page", noted)
+        files = paper.drawn_as(plate, kinds, width=width)
+    (one,) = pages
+    return one, files
 
 
 @pytest.fixture(scope="module")
@@ -97,6 +103,19 @@ def test_what_is_drawn_is_what_the_scenes_say(name, plate, page):
             elif isinstance(mark, Points) and mark.value is None and mark.role not in ("word", "remark", "caption"):
                 known = set(map(tuple, np.concatenate(there))) if there else set()
                 assert set(map(tuple, mark.at)) <= known, mark.role
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("KappaPanels", "Grey: no class clears its margin there."),
+        ("MarginGeometry", "Grey: no class clears its margin there; bars: the two strips."),
+        ("PushFields", "Class 1 stands 40° from class 0, class 2 opposite to class 0; the sample is of class 0."),
+        ("Sweep", "Each value takes the place of the margin that is said of the losses here."),
+    ],
+)
+def test_a_caption_says_what_stands_where(name, said, plate):
+    assert said in " ".join(plate(name).notes)
 
 
 @EVERY
@@ -143,9 +162,13 @@ def of(*scenes: Scene, columns: int = 2) -> Plate:
     return Plate(title="t", says="s.", panels=scenes, columns=columns, heads=heads)
 
 
-def legends(page: Page) -> list[list[str]]:
+def legends_of(page: Page) -> list[Legend]:
     made = [*page.figure.legends, *(panel.axes.get_legend() for panel in page.panels)]
-    return [[text.get_text() for text in each.get_texts()] for each in made if each]
+    return [each for each in made if each]
+
+
+def legends(page: Page) -> list[list[str]]:
+    return [[text.get_text() for text in each.get_texts()] for each in legends_of(page)]
 
 
 def test_what_all_panels_share_is_said_once():
@@ -163,6 +186,43 @@ def test_panels_have_letters_and_heads_but_one_alone_has_none():
 def test_a_narrow_page_has_fewer_columns():
     plate = of(*[scene("a")] * 4, columns=4)
     assert drawn(plate).columns == 4 and drawn(plate, "ieee-1").columns == 2
+
+
+@pytest.mark.parametrize("width", ["ieee-1", "cvpr-1", "springer-1"])
+@pytest.mark.parametrize("name", ["MarginDistributions", "DecisionRegions", "RubberBand", "LogitCurves"])
+def test_no_word_is_cut_off_in_a_column(name, width):
+    page, _ = page_and_files(catalogue()[name]().plate(), ("pdf",), width)
+    pen, wide = page.figure.canvas.get_renderer(), page.figure.bbox.width
+    words = [text for made in legends_of(page) for text in made.get_texts()]
+    words += [each for panel in page.panels for each in (panel.head, panel.axes.xaxis.label, panel.axes.yaxis.label)]
+    ends = {word.get_text(): word.get_window_extent(pen).intervalx for word in words if word.get_text()}
+    assert len(ends) > 4 and not {word for word, (left, right) in ends.items() if left < -1 or right > wide + 1}
+
+
+def test_panels_without_room_are_one_sentence():
+    with pytest.raises(ValueError, match="26 panels have no room on a page that is 50 mm wide and at most 229 mm high"):
+        paper.draw(of(*[scene("a")] * 26, columns=1), width=50)
+
+
+def test_square_panels_are_laid_out_in_a_few_steps(monkeypatch):
+    steps, execute = [], ConstrainedLayoutEngine.execute
+
+    def counted(engine, figure):
+        steps.append(1)
+        execute(engine, figure)
+
+    monkeypatch.setattr(ConstrainedLayoutEngine, "execute", counted)
+    page, _ = page_and_files(catalogue()["RubberBand"]().plate(), ("pdf",), "ieee-2")
+    assert len(steps) <= 6
+    assert all(panel.axes.bbox.width == pytest.approx(panel.axes.bbox.height, abs=0.1) for panel in page.panels)
+
+
+def test_a_band_has_no_hatch_in_grey_and_hatches_have_no_seams():
+    plate = catalogue()["RubberBand"](losses=(losses.starting("ElasticFace"),)).plate()
+    page = opened(paper.draw(plate, style="grey"))
+    patterns = [each.get_data() for each in objects(page, "/Pattern")]
+    assert len(patterns) == 4  # of the two regions and their legend
+    assert sum(b" re" in each for each in patterns) == 2  # which draws its patches whole
 
 
 def test_panels_measure_a_magnitude_alike():

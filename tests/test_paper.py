@@ -226,6 +226,7 @@ def test_only_paper_knows_matplotlib():
         ("50 % of A_1 & B", r"50 \% of A\_1 \& B"),
         ("θ₁ (°)", r"\ensuremath{\theta}\ensuremath{_{1}} (\ensuremath{^{\circ}})"),
         ("m\u0302 −1", r"\ensuremath{\hat{m}} \ensuremath{-}1"),
+        ("n < 2 | > 1", r"n \ensuremath{<} 2 \ensuremath{|} \ensuremath{>} 1"),
         (r"\input{x}~^", r"\textbackslash{}input\{x\}\textasciitilde{}\textasciicircum{}"),
     ],
 )

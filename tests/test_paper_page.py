@@ -9,7 +9,9 @@ from figure_cases import TINY, Tiny, known
 from page_cases import untrained
 from streamlit.testing.v1 import AppTest
 
-from losslab.figures import trained
+from losslab.catalogue import knob
+from losslab.figures import Figure, catalogue, trained
+from losslab.scene import Plate
 from losslab.training import Run
 from pages.parts import paper, server
 
@@ -95,6 +97,28 @@ def test_a_recipe_is_turned_and_said(runs):
 def test_what_a_link_says_wrongly_is_one_sentence(link, sentence):
     at = opened(**link)
     assert len(at.warning) == 1 and sentence in at.warning[0].value
+
+
+class Shy(Figure):
+    """A figure that cannot be made of one of its values."""
+
+    card = "Nothing."
+    after = "none"
+    much: float = knob(1.0, 0, 2, step=1, help="How much.")
+
+    def plate(self, runs: tuple[Run, ...] = ()) -> Plate:
+        if self.much > 1:
+            raise ValueError("This is too much: choose less.")
+        return catalogue()["LogitCurves"]().plate()
+
+
+def test_what_cannot_be_drawn_is_one_sentence_beside_the_widgets_that_mend_it(monkeypatch):
+    known(monkeypatch, Shy)
+    at = opened(figure="Shy", much="2")
+    assert [each.value for each in at.warning] == ["This is too much: choose less."] and pictures(at) == 0
+    (much,) = [each for each in at.slider if "much" in each.key]
+    much.set_value(1.0).run()
+    assert not at.warning and pictures(at) == 1
 
 
 def test_what_is_typed_wrongly_is_one_sentence_and_changes_nothing():

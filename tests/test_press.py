@@ -78,6 +78,7 @@ def test_numbers_are_those_of_the_plate():
         ({"style": "pink"}, "style is 'pink', but it must be one of colour, grey."),
         ({"dpi": 0}, "dpi is 0, but it must be from 30 to 1200."),
         ({"camera": (1.0, 0.0)}, "camera is (1.0, 0.0), but it must be nine numbers"),
+        ({"camera": (1.0,) * 9}, "camera is no rotation: its three rows must be of length 1 and at right angles."),
         ({"camera": 3}, "camera is 3, but it must be nine numbers"),
     ],
 )

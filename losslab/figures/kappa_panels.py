@@ -10,7 +10,6 @@ from losslab.losses import KappaFace, Loss
 from losslab.scene import Mark, Plate, Scene
 from losslab.training import Run
 from losslab.views.ball import LARGEST, SMALLEST, class_margins
-from losslab.views.base import listed
 from losslab.views.boundaries import Boundaries, looks_at
 
 from .base import Figure
@@ -73,6 +72,10 @@ class KappaPanels(Figure):
             panels=tuple(panels),
             heads=tuple(heads),
             columns=3,
+            notes=(
+                f"The prototypes are {self.between:g}° apart; samples are drawn at random with the κ of their class. "
+                "Grey: no class clears its margin there.",
+            ),
         )
 
     def cases(self, loss: Loss) -> tuple[Case, Case, Case]:
@@ -138,4 +141,4 @@ def said(name: str, found: list[tuple[Case, tuple[float, float]]]) -> str:
         sign = "≈" if math.isnan(one) or abs(one - other) < EQUAL else "<" if one < other else ">"
         margins = "equal margins" if math.isnan(one) else f"m₁ {sign} m₂, {one:.1f}° and {other:.1f}°"
         parts.append(f"{n1} and {n2} images of κ {k1:g} and {k2:g} get {margins}")
-    return f"{name}: {listed(parts)}."
+    return f"{name}: {'; '.join(parts)}."

@@ -60,7 +60,7 @@ class MarginGeometry(Figure):
             title="What a margin is on the circle and on the sphere",
             says=f"Class 0 has class 1 {NEAR}° away and class 2 {FAR}° away. The strips to them that are nobody's, "
             f"{where}: {'; '.join(said)}.",
-            notes=noted(each, self.names),
+            notes=("Grey: no class clears its margin there; bars: the two strips.", *noted(each, self.names)),
             **by_loss(each, self.names),
         )
 

@@ -62,8 +62,16 @@ class PushFields(Figure):
         return Plate(
             title="Where losses push",
             says=two_sides(profile, self.label),
-            notes=(FAINT, *self.assumed()),
+            notes=(self.arranged(), FAINT, *self.assumed()),
             **by_loss(each, self.names),
+        )
+
+    def arranged(self) -> str:
+        """Where the classes are, and what is drawn."""
+        dotted = "; dotted: the great circle of the curves" if self.surface == "sphere" else ""
+        return (
+            f"Class 1 stands {NEAR}° from class 0, class 2 opposite to class 0; the sample is of class {self.label}. "
+            f"Ink and arrows: how hard and where it is pushed{dotted}."
         )
 
     def assumed(self) -> tuple[str, ...]:

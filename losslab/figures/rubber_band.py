@@ -97,9 +97,9 @@ class RubberBand(Figure):
         marks: list[Mark] = [area("margin", -torch.maximum(*gaps[0.0]), name="nobody: the margin")]
         marks += [area("region", gap, of=k, name=f"class {k + 1} clears its margin") for k, gap in enumerate(gaps[0.0])]
         for z in (2.0, 1.0) if draws else ():
-            marks += [area("wash", torch.minimum(gaps[-z][k], -gaps[z][k]), of=k) for k in (0, 1)]
+            marks += [area("band", torch.minimum(gaps[-z][k], -gaps[z][k]), of=k) for k in (0, 1)]
         for z in SIGMAS if draws else ():
-            marks += [self.edge(loss, z, k, cosines) for k in (0, 1) if z]
+            marks += [self.edge(loss, z, k, cosines) for k in (0, 1)]
         marks.append(area("decision", self.duel(loss).lead(first, second), name="where inference decides"))
         name = self.names[self.losses.index(loss)]
         low, high = (least, 1.0) if cosines else (0.0, self.to_deg)
@@ -122,7 +122,7 @@ class RubberBand(Figure):
         )
 
     def edge(self, loss: Loss, z: float, k: int, cosines: bool) -> Path:
-        """The edge of class k at one draw, within the picture."""
+        """The edge of class k at one draw, within the picture: its line at the mean would lie under the bands."""
         theta, width = strip(self.duel(loss, z, first=k))
         inside = theta + width <= self.to_deg
         own, other = (theta[inside], (theta + width)[inside])
@@ -130,7 +130,7 @@ class RubberBand(Figure):
             own, other = np.cos(np.radians(own)), np.cos(np.radians(other))
         first, second = (own, other) if k == 0 else (other, own)
         at = np.stack([first, second] if cosines else [second, first], 1)
-        return Path(role="breath", of=k, name=EDGE if k == 0 and z == SIGMAS[0] else "", at=at)
+        return Path(role="breath" if z else "outline", of=k, name=EDGE if k == 0 and z == SIGMAS[0] else "", at=at)
 
     def measured(self, loss: Loss, name: str, cosines: bool, draws: bool) -> str:
         """By how much class 1 must lead where its angle is `at_deg`: at the mean, and between two σ to both sides."""

@@ -9,6 +9,7 @@ from losslab.views.embeddings import SPLITS, Embeddings
 
 from .base import SPACE, Trained
 from .layout import by_loss, noted
+from .sphere_scatter import NOBODY
 
 MANY = 1_000_000  # more steps than any training has
 
@@ -31,10 +32,11 @@ class SideBySide(Trained):
         seen = [Embeddings(run=run, snapshot=nearest(run, self.step), **values) for run in runs or self.runs]
         each = [(view.scene(),) for view in seen]
         found = (f"{name}: {view.counted()}" for name, view in zip(self.names, seen, strict=True))
+        strips = (NOBODY,) if any(scene.of_role("narrowest") for (scene,) in each) else ()
         return Plate(
             title=f"Side by side at step {seen[0].moment.step}",
             says=f"At step {seen[0].moment.step}. {'; '.join(found)}.",
-            notes=noted(each, self.names),
+            notes=(*strips, *noted(each, self.names)),
             **by_loss(each, self.names),
         )
 

@@ -96,6 +96,7 @@ class Sweep(Trained):
             if 0 < len(values) < len(self.values):
                 left = [f"{value:g}" for value in self.values if value not in values]
                 notes.append(f"{name} takes no {self.called} of {listed(left)}.")
+        notes.append(f"Each value takes the place of the {self.called} that is said of the losses here.")
         if self.seeds > 1:
             notes.append(f"Mean, smallest and largest of {self.seeds} seeds.")
         best = "highest" if self.measure == HIGH else "lowest"

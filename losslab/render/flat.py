@@ -76,13 +76,19 @@ def flattened(scene: Scene, camera: Any = None, maps: bool = True) -> Scene:
 
 def rotation(camera: Any) -> np.ndarray:
     """[3 3] from nine numbers, or from where one stands by default."""
+    if turns(camera):
+        return np.asarray(camera, dtype=float).reshape(3, 3)
+    return facing(np.array(FACING) / np.linalg.norm(FACING))
+
+
+def turns(camera: Any) -> bool:
+    """Are these nine numbers a rotation?"""
     try:
         found = np.asarray(camera, dtype=float).reshape(3, 3)
-        if np.isfinite(found).all() and np.allclose(found @ found.T, np.eye(3), atol=1e-3) and np.linalg.det(found) > 0:
-            return found
     except (TypeError, ValueError):
-        pass
-    return facing(np.array(FACING) / np.linalg.norm(FACING))
+        return False
+    upright = np.isfinite(found).all() and np.allclose(found @ found.T, np.eye(3), atol=1e-3)
+    return bool(upright and np.linalg.det(found) > 0)
 
 
 def facing(towards: np.ndarray) -> np.ndarray:

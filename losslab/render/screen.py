@@ -216,10 +216,10 @@ def area(mark: Area, ink: str, shown: dict, theme: Theme) -> list[dict]:
         return [{**plain, **named, "contours": zero, "autocontour": False, "showscale": False,
                  "line": {"width": 1.6, "color": theme.text, "dash": "dash"}}]  # fmt: skip
     looks = {"margin": (theme.margin, 0.9), "region": (ink, 0.55), "strip": (theme.margin, 0.45), "wash": (ink, 0.16),
-             "impossible": (theme.background, 0.72)}  # fmt: skip
+             "band": (ink, 0.16), "impossible": (theme.background, 0.72)}  # fmt: skip
     colour, alpha = looks.get(mark.role, (ink, 0.3))
     inside = {"type": "constraint", "operation": "<", "value": 0}  # what breaks a constraint is filled
-    edge = {"width": 0 if mark.role in ("margin", "strip", "wash", "impossible") else 1.6, "color": colour}
+    edge = {"width": 0 if mark.role in ("margin", "strip", "wash", "band", "impossible") else 1.6, "color": colour}
     filled = {**plain, "contours": inside, "fillcolor": faint(colour, alpha), "line": edge, **named}
     return [filled]
 

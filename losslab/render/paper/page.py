@@ -24,19 +24,21 @@ from .panel import Panel, Scales, flattened
 NARROWEST = 1.45  # inches of a panel with its axes: on a narrower page fewer stand side by side
 GUTTER = 0.3  # inches between panels, for the numbers on their axes
 TALLEST_ROW = 2.0  # inches, of charts below or above other panels
+SMALLEST = 0.45  # inches of a panel's axes, either way: what is smaller shows nothing
 MOST_NAMED = 12  # classes in a legend
 ABOVE = 3.0  # points between a panel, its legend and its head
 
 
 class Page:
-    """One figure being drawn."""
+    """One figure being drawn. ValueError where its panels have no room on the page."""
 
     def __init__(self, plate: Plate, inches: float, grey: bool, camera: Any, raster: bool) -> None:
-        wide = inches / min(plate.columns, len(plate.panels))
-        high = 1 + wide * -(-len(plate.panels) // plate.columns)  # enough for a first look: see `_size`
+        self.plate, self.columns = plate, max(1, min(plate.columns, int(inches / NARROWEST)))
+        high = 1 + (1 + inches / self.columns) * -(-len(plate.panels) // self.columns)  # more than enough: see `_size`
         self.figure = Figure(figsize=(inches, high), dpi=72, layout="constrained")
         FigureCanvasAgg(self.figure)  # measures words
-        self.plate, self.columns = plate, max(1, min(plate.columns, int(inches / NARROWEST)))
+        pad = 0.045 if len(plate.panels) > 1 else 0.02  # alone it goes to the edge
+        self.figure.get_layout_engine().set(w_pad=pad, h_pad=pad, wspace=0, hspace=0)
         many = len(plate.panels) > 1
         flat = [flattened(scene, camera, maps=not many) for scene in plate.panels]
         scales = Scales([scene for scene, _ in flat])
@@ -55,6 +57,7 @@ class Page:
             self.panels.append(panel)
         self._share()
         self._bars()
+        self.figure.get_layout_engine().execute(self.figure)  # where axes begin says how wide their legends may be
         above = self._legends()
         self._size(inches, above)
         pen = self.figure.canvas.get_renderer()
@@ -125,10 +128,11 @@ class Page:
         above = legend(self.figure, known, wide, loc="outside upper left")
         for row in self.rows:
             known = widest(row)
+            rooms = self._rooms(row)
             if known is None or sum(bool(panel.legend) for panel in row) == 1:
-                made = [legend(panel.axes, panel.legend, 72 * panel.inches) for panel in row]
+                made = [legend(panel.axes, panel.legend, room) for panel, room in zip(row, rooms, strict=True)]
             else:
-                made = [legend(row[0].axes, known, wide)]
+                made = [legend(row[0].axes, known, sum(rooms))]
             self._heads(row, max((72 * self._height(each) for each in made if each), default=0))
         return self._height(above) if above else 0.0
 
@@ -151,48 +155,67 @@ class Page:
     # -- how high --------------------------------------------------------------------------------------------
 
     def _size(self, inches: float, above: float) -> None:
-        """The height that the panels need at this width."""
+        """The height that the panels need at this width. Equal axes fill their places until it is found: so what stands
+        around them is measured as it will be."""
         figure = self.figure
         engine = figure.get_layout_engine()
-        many = len(self.panels) > 1  # alone it goes to the edge
-        engine.set(w_pad=0.045 if many else 0.02, h_pad=0.045 if many else 0.02, wspace=0, hspace=0)
-        for _ in range(8):
+        for first in (True, *[False] * 7):
             engine.execute(figure)
             width, height = figure.get_size_inches()
-            now = [max(panel.axes.get_position(original=True).height for panel in row) * height for row in self.rows]
-            wanted = [self._wanted(row, width, height) for row in self.rows]
+            now = [max(panel.axes.get_position().height for panel in row) * height for row in self.rows]
+            wanted = [self._wanted(row, width) for row in self.rows]
+            wrapped = self._wrap(wanted if first else None)  # broken again and again, they would take all the width
             most = (FULL if len(self.panels) > 1 else min(1.25 * inches, TALLEST)) - (height - sum(now) - above)
             shrink = min(1.0, most / sum(wanted))
+            if shrink * min(wanted) < SMALLEST:
+                raise ValueError(self._crowded(inches))
             change = shrink * sum(wanted) - sum(now)
             self.grid.set_height_ratios(wanted)
             figure.set_figheight(height + change)
-            if abs(change) < 0.01:
+            if abs(change) < 0.01 and not wrapped:
                 break
         figure.set_figheight(np.ceil(72 * figure.get_figheight() - 0.1) / 72)
         engine.execute(figure)
         for panel in self.panels:
-            wrap(panel.axes)
-        for row in self.rows:
-            ends = [panel.axes.bbox.x0 for panel in row[1:]] + [figure.bbox.width]
-            for panel, end in zip(row, ends, strict=True) if len(self.panels) > 1 else ():
-                fill(panel.head, end - panel.axes.bbox.x0 - ABOVE)
-        engine.execute(figure)
+            panel.settle()
+        if self._wrap([max(panel.axes.bbox.height for panel in row) / 72 for row in self.rows]):
+            engine.execute(figure)
         figure.set_layout_engine("none")
+        if min(panel.axes.bbox.size.min() for panel in self.panels) < 72 * SMALLEST:
+            raise ValueError(self._crowded(inches))
 
-    def _wanted(self, row: list[Panel], width: float, height: float) -> float:
+    def _crowded(self, inches: float) -> str:
+        return (
+            f"{len(self.panels)} panels have no room on a page that is {25.4 * inches:.0f} mm wide and at most "
+            f"{25.4 * FULL:.0f} mm high: choose a larger width, or fewer losses."
+        )
+
+    def _rooms(self, row: list[Panel]) -> list[float]:
+        """Points from where each of these panels' axes begin to those of the next, or to the end of the page."""
+        ends = [panel.axes.bbox.x0 for panel in row[1:]] + [self.figure.bbox.width]
+        return [end - panel.axes.bbox.x0 - ABOVE for panel, end in zip(row, ends, strict=False)]
+
+    def _wrap(self, high: list[float] | None) -> bool:
+        """What stands over panels and below them on several lines where one is too long, and what stands beside rows
+        that are so many inches `high`. Was any?"""
+        done = []
+        for i, row in enumerate(self.rows):
+            for panel, room in zip(row, self._rooms(row), strict=True):
+                done.append(fill(panel.axes.xaxis.label, panel.axes.bbox.width))
+                if high:
+                    done.append(fill(panel.axes.yaxis.label, 72 * high[i], 1))
+                if panel.head:
+                    done.append(fill(panel.head, room))
+        return any(done)
+
+    def _wanted(self, row: list[Panel], width: float) -> float:
         """How high a row is to be, in inches: as equal axes want it, else in the proportions that a chart reads well
         in."""
-        wide = max(panel.axes.get_position(original=True).width for panel in row) * width
-        even = [panel for panel in row if panel.even]
-        if not even:
-            high = (0.8 if wide < 2 else 0.66 if wide < COLUMN else 0.42) * wide
-            return high if len(self.panels) == 1 else min(high, TALLEST_ROW)
-        ratios = []
-        for panel in even:
-            panel.axes.apply_aspect()
-            used = panel.axes.get_position()
-            ratios.append(used.height * height / (used.width * width))
-        return max(ratios) * wide
+        wide = max(panel.axes.get_position().width for panel in row) * width
+        if even := [panel.axes.get_data_ratio() for panel in row if panel.even]:
+            return max(even) * wide
+        high = (0.8 if wide < 2 else 0.66 if wide < COLUMN else 0.42) * wide
+        return high if len(self.panels) == 1 else min(high, TALLEST_ROW)
 
 
 def same(one: Axis, other: Axis) -> bool:
@@ -233,22 +256,18 @@ def legend(where: Figure | Axes, known: dict[str, Artist], width: float, **place
                 return made
             if rows == len(names):
                 for said in made.get_texts():
-                    said.set_text(
-                        textwrap.fill(said.get_text(), int(len(max(names, key=len)) * width / size.width) - 3)
-                    )
+                    most = max(1, int(len(max(names, key=len)) * width / size.width) - 3)
+                    said.set_text(textwrap.fill(said.get_text(), most))
                 return made
             made.remove()
     return None
 
 
-def wrap(axes: Axes) -> None:
-    """Titles of axes that are too long on two lines."""
-    fill(axes.xaxis.label, axes.bbox.width)
-    fill(axes.yaxis.label, axes.bbox.height, 1)
-
-
-def fill(text: Text, room: float, long: int = 0) -> None:
-    """Words that need more room than so many points (`long` 0: across, 1: up) on several lines."""
-    share = (text.get_window_extent(text.figure.canvas.get_renderer()).size[long] + 4) / room
-    if text.get_text() and share > 1:
-        text.set_text(textwrap.fill(text.get_text(), int(len(text.get_text()) / share)))
+def fill(text: Text, room: float, long: int = 0) -> bool:
+    """Words that need more room than so many points (`long` 0: across, 1: up) on several lines. Were they broken?"""
+    share = (text.get_window_extent(text.figure.canvas.get_renderer()).size[long] + 4) / max(room, 1)
+    before = text.get_text()
+    if before and share > 1:
+        longest = max(map(len, before.splitlines()))
+        text.set_text(textwrap.fill(" ".join(before.split()), max(1, int(longest / share)), break_long_words=False))
+    return text.get_text() != before

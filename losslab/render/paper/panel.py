@@ -271,15 +271,18 @@ class Panel:
             colour, hatch = self.inks.tone(colour), None
         else:
             colour, hatch = self.inks.fill(mark.of), self.inks.hatch(mark.of)
-            alpha = {"region": 0.25 if hatch else 0.55, "wash": 0.16}.get(mark.role, 0.3)
+            alpha = {"region": 0.25 if hatch else 0.55, "wash": 0.16, "band": 0.16}.get(mark.role, 0.3)
+            if mark.role == "band" and hatch:  # over hatches that a line of it would be lost in
+                colour, alpha, hatch = LIGHT.background, 0.6, None
         highest = np.nanmax(mark.value)
         if not highest > 0:
             return
-        made = self.axes.contourf(
-            mark.x, mark.y, mark.value, levels=[0, highest + 1], colors=[(colour, alpha)], hatches=[hatch], zorder=order
-        )
-        made.set(edgecolor=(self.inks.line(mark.of), 0.7) if hatch else "none", linewidth=0)
-        edge = mark.role not in (*plain, "wash")
+        where = mark.x, mark.y, mark.value, [0, highest + 1]
+        self.axes.contourf(*where, colors=[(colour, alpha)], zorder=order).set(edgecolor="none", linewidth=0)
+        if hatch:  # for itself: with the fill in its tiles, their seams would show
+            made = self.axes.contourf(*where, colors=["none"], hatches=[hatch], zorder=order)
+            made.set(edgecolor=(self.inks.line(mark.of), 0.7), linewidth=0)
+        edge = mark.role not in (*plain, "wash", "band")
         if edge:
             line = self.inks.line(mark.of)
             self.axes.contour(mark.x, mark.y, mark.value, levels=[0], colors=[line], linewidths=0.8, zorder=order)
@@ -365,11 +368,15 @@ class Panel:
                 own.set_major_locator(MaxNLocator(**fine | {"nbins": max(2, min(fine["nbins"], room))}))
             if said.low is not None:
                 self.axes.set(**{f"{name}lim": (said.low, said.high)})
-        if self.even:
-            self.axes.set_aspect("equal")
         if self.bare:
             self.axes.axis("off")
             self.axes.margins(0.01)
+
+    def settle(self) -> None:
+        """Have one unit as long across as up, where that is to be, in the place that the axes have now."""
+        if self.even:
+            self.axes.set_aspect("equal")
+            self.axes.apply_aspect()
 
     def place_words(self, pen: Any) -> None:
         """Words beside their places, clear of one another and of what is drawn."""

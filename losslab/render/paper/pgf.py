@@ -17,6 +17,7 @@ SPECIAL = {
     "^": r"\textasciicircum{}",
 }
 SIGNS = {
+    **{each: each for each in "<>|"},  # which the fonts that LaTeX begins with have as ¡, ¿ and —
     "−": "-", "°": r"^{\circ}", "×": r"\times", "·": r"\cdot", "±": r"\pm", "→": r"\to", "≈": r"\approx",
     "∂": r"\partial",
     "‖": r"\Vert", "≤": r"\le", "≥": r"\ge", "∞": r"\infty", "√": r"\surd", "⟂": r"\perp", "∇": r"\nabla", "∈": r"\in",
