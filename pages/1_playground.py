@@ -50,7 +50,7 @@ with st.container(horizontal=True, gap="xsmall"):
         icon=":material/play_arrow:",
         on_click=runs.train,
         args=(recipe,),
-        disabled=recipe is None or (same and going),
+        disabled=recipe is None or (same and going and mine),
         key="train",
     )
     verb, icon = ("resume", ":material/resume:") if state == "paused" else ("pause", ":material/pause:")
@@ -86,6 +86,11 @@ elif state == "queued":
     words.caption("The trainer is busy; your run waits in line and starts by itself.")
 elif going and mine:
     words.caption("Your network is learning. Turn the margin or the scale: it takes them within a moment.")
+elif going:
+    words.caption(
+        "Somebody else's network is learning. **Train** starts yours; with equal settings it is this very run, and you "
+        "share it."
+    )
 elif same and st.session_state.get("replayed") == id:
     words.caption(
         "Equal settings give equal numbers, so training them again shows this run again. For another, change the seed."
@@ -99,7 +104,13 @@ def differs() -> bool:
     return recipe.loss != (in_force(run.recipe, run[-1]) if len(run) else run.recipe.loss)
 
 
-stage(id, loss=recipe and recipe.loss, preview=bool(recipe) and not going and differs(), on_dial=runs.dial_set)
+a_map = run.recipe.dim not in settings.DIMENSIONS  # on which neither zones nor a dial mean anything
+stage(
+    id,
+    loss=None if a_map or recipe is None else recipe.loss,
+    preview=bool(recipe) and not going and differs(),
+    on_dial=runs.dial_set,
+)
 
 if going:
     runs.wait_for_the_end(id, run, state)

@@ -12,7 +12,7 @@ row = st.container(horizontal=True, gap="xsmall")
 if complaint := st.session_state.pop("complaint", ""):
     st.warning(complaint)
 
-id, run, state = runs.shown()
+id, run, state = runs.shown("This is a recording; open another run, or train one on the Playground.")
 chosen = next((p for p in samples.PRESETS if p.recipe.key == run.recipe.key), None)
 words.caption(chosen.why if chosen else samples.WHAT)
 with row:

@@ -56,7 +56,7 @@ try:
         kept = [None] * len(recipes)
 except ValueError as error:
     problem = str(error)
-if recipes and not data.catalogue()[recipes[0].data].available():
+if recipes and recipes[0].faces is None and not data.catalogue()[recipes[0].data].available():
     settings.get_data(recipes[0].data)
     recipes = []
 

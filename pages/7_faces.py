@@ -9,6 +9,7 @@ from pages.parts.stage import stage
 
 problems = settings.open_link(faces.DIMENSIONS)
 settings.arrive("faces")
+faces.take_over()
 faces.come_back()
 projector.warm()
 

@@ -69,6 +69,31 @@ def test_a_bad_link_gets_one_sentence_and_the_page_goes_on(link, sentence):
     assert not at.button(key="train").disabled
 
 
+def test_a_page_that_does_not_train_does_not_say_to_press_train():
+    at = AppTest.from_file(str(ROOT / "app.py"), default_timeout=30)
+    at.query_params["run"] = "gone"
+    at.switch_page(str(ROOT / "pages/5_margin_samples.py")).run()
+    (said,) = at.info
+    assert said.value.startswith("The run of this link is not on this server") and "Press **Train**" not in said.value
+
+
+def test_a_run_of_somebody_else_can_be_joined_and_left_and_joined_again(monkeypatch):
+    monkeypatch.setattr(server, "visitor", lambda: "ann")
+    first = opened(seed="77")
+    first.button(key="train").click().run()
+    (run,) = server.pool()._jobs
+    assert first.button(key="train").disabled, "it is theirs already"
+    monkeypatch.setattr(server, "visitor", lambda: "bob")
+    second = opened(seed="77", run=run)
+    for _ in range(2):
+        assert not second.exception and second.button(key="stop").disabled
+        second.button(key="train").click().run()
+        assert list(server.pool()._jobs) == [run] and server.pool().status(run).holders == 2
+        assert second.button(key="train").disabled and "replay" not in second.session_state
+        second.button(key="stop").click().run()
+        assert server.pool().status(run) == ("queued", "", 1, 1)
+
+
 def test_another_loss_starts_with_its_own_knobs():
     at = opened()
     at.selectbox(key="loss").select("SphereFace").run()

@@ -90,11 +90,21 @@ def test_a_loss_without_a_knob_is_not_swept():
         ({"runs": "../../etc,nothing"}, "Not all runs of this link are on this server"),
         ({"mode": "Sweep", "values": ["0.1", "9", "0.2"]}, "margin is 9, but it must be from 0 to 1.5 rad."),
         ({"mode": "Sweep", "values": ["0.1", "0.2"]}, "Choose 3 to 6 different values of margin; there are 2."),
+        (
+            {"mode": "Sweep", "values": [f"0.{i}" for i in range(9)]},
+            "The link asks for 9 values; a sweep takes the first 6.",
+        ),
     ],
 )
 def test_a_bad_link_gets_one_sentence_and_the_page_goes_on(link, sentence):
     at = opened(**link)
     assert len(at.warning) == 1 and at.warning[0].value.startswith(sentence)
+
+
+def test_a_step_beyond_all_numbers_is_the_last_one():
+    at = opened(mode="Branch", parent="compare-normface", step="9" * 5000)
+    run = Run(server.RECORDINGS / "compare-normface")
+    assert not at.warning and at.select_slider(key="branch_step").value == run[len(run) - 2].step
 
 
 def test_a_recording_is_branched_by_training_its_recipe_again(asked):

@@ -90,6 +90,12 @@ def test_more_people_than_there_are_is_a_sentence(folder, asked):
     assert "6 people" in said and "ask for fewer people" in said and not asked
 
 
+def test_people_beyond_number_are_a_sentence(folder, asked):
+    people(folder, 6, 4)
+    at = opened(**FEW | {"identities": "1000000000"})
+    assert "at most 65535 people" in one_sentence(at) and at.button(key="train").disabled
+
+
 def test_ten_images_in_all_are_enough(folder, asked):
     people(folder, 5, 2)
     at = pressed(opened(**FEW))
@@ -144,7 +150,7 @@ def test_pairs_of_the_same_two_people_are_shown_twice_at_most():
     assert verified.varied(part, label) == [0, 1, 4, 5]
 
 
-def test_the_playground_hands_a_run_of_faces_over(folder, tmp_path):
+def test_the_playground_hands_a_run_of_faces_over_with_its_recipe(folder, monkeypatch):
     people(folder, 5, 4)
     recipe = Recipe(
         data="faces",
@@ -161,3 +167,30 @@ def test_the_playground_hands_a_run_of_faces_over(folder, tmp_path):
     at.run()
     assert not at.exception
     assert at.subheader[0].value.startswith("Can a network") and at.query_params["run"] == "arcface-16d-1"
+    assert not at.button(key="train").disabled
+    asked = []
+    monkeypatch.setattr(server.pool(), "submit", lambda recipe, visitor: asked.append(recipe) or "arcface-16d-1")
+    pressed(at)
+    assert asked == [recipe], "its recipe is in the sidebar"
+
+
+def test_a_run_of_faces_is_branched_like_any_other(folder, asked):
+    people(folder, 5, 4)
+    recipe = Recipe(
+        data="faces",
+        faces=FaceSubset(source="people", identities=3, held_out=2, size=32),
+        model="residual",
+        epochs=3,
+        batch=4,
+    )
+    with RunWriter(server.runs() / "arcface-3d-1", recipe, probe(recipe)) as writer:
+        for snapshot in train(recipe):
+            writer.append(snapshot)
+        writer.state("done")
+    at = AppTest.from_file(str(server.ROOT / "app.py"), default_timeout=30)
+    at.switch_page(str(server.ROOT / "pages/6_compare.py"))
+    at.query_params.update({"mode": "Branch", "parent": "arcface-3d-1", "future": "NormFace(scale=16)"})
+    at.run()
+    assert not at.exception
+    at.button(key="compare_train").click().run()
+    assert not at.exception and [each.faces for each in asked] == [recipe.faces]

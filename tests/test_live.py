@@ -1,12 +1,15 @@
 """Runs in worker processes: queue, sharing, who may say what, and that nothing outlives its server."""
 
 import io
+import json
 import os
 import signal
 import subprocess
 import sys
 import textwrap
+import threading
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -228,8 +231,31 @@ def test_a_run_answers_only_to_those_who_hold_it(pool, running):
     pool.submit(long(8), "bob")
     with pytest.raises(PermissionError, match="2 people share this run"):
         pool.pause(id, "ann")
-    pool.leave("bob")
+    pool.stop(id, "bob")
     pool.pause(id, "ann")
+
+
+def test_who_has_gone_without_a_word_keeps_nobody_from_a_run(pool, running):
+    id = running(31)
+    pool.submit(long(31), "bob")
+    pool.stop(id, "ann")
+    assert state(pool, id) == "running", "bob was here a moment ago"
+    pool.submit(long(31), "ann")
+    pool._jobs[id].watched["bob"] -= pool.grace
+    pool.seen(id, "bob")  # and is here again
+    with pytest.raises(PermissionError, match="2 people share this run"):
+        pool.pause(id, "ann")
+    pool._jobs[id].watched["bob"] -= pool.grace
+    pool.pause(id, "ann")
+    assert not pool.holds(id, "bob")
+
+
+def test_the_last_holder_who_is_here_stops_a_run(pool, running):
+    id = running(32)
+    pool.submit(long(32), "bob")
+    pool._jobs[id].watched["bob"] -= pool.grace
+    pool.stop(id, "ann")
+    wait_for(lambda: state(pool, id) == "stopped")
 
 
 def test_runs_wait_in_line_and_can_be_called_off_there(pool, running):
@@ -336,6 +362,19 @@ def test_a_worker_that_cannot_start_is_said_and_not_tried_for_ever(tmp_path, mon
         assert pool._workers == []
 
 
+def test_a_machine_without_room_for_a_worker_fails_the_run_and_the_next_one_may_work(tmp_path, monkeypatch):
+    with Pool(tmp_path, slots=[""]) as pool:
+        wait_for(lambda: pool._workers and pool._workers[0].ready)
+        monkeypatch.setattr(sys, "executable", str(tmp_path / "nowhere"))
+        pool._workers[0].process.kill()
+        wait_for(lambda: not pool._workers)
+        id = pool.submit(short(1), "ann")
+        assert pool.status(id) == ("failed", "The training process could not start: No such file or directory", 0, 1)
+        monkeypatch.undo()
+        again = pool.submit(short(1), "ann")
+        wait_for(lambda: state(pool, again) == "done")
+
+
 @pytest.mark.parametrize(
     "error, reason",
     [
@@ -358,6 +397,35 @@ def test_what_ends_a_training_becomes_its_reason(tmp_path, monkeypatch, error, r
     assert worker.Worker(io.StringIO())._follow(tmp_path / "run") == ("failed", reason)
     assert Run(tmp_path / "run").status == ("failed", reason)
     assert len(Run(tmp_path / "run")) == 1
+
+
+@pytest.mark.parametrize(("error", "works_on"), [(Diverged("No number."), True), (RuntimeError("CUDA error"), False)])
+def test_a_process_whose_training_code_failed_takes_no_other_run(tmp_path, monkeypatch, error, works_on):
+    """What an error in its code leaves of a GPU fails every later run of the process."""
+    taken = []
+
+    def follow(recipe):
+        taken.append(recipe)
+        if len(taken) == 2:
+            raise SystemExit
+        raise error
+        yield
+
+    def commands():
+        command = json.dumps({"do": "train", "path": str(tmp_path / "run")})
+        yield command
+        wait_for(lambda: "finished" in answers.getvalue())
+        yield command
+        threading.Event().wait()
+
+    monkeypatch.setattr(worker, "train", follow)
+    monkeypatch.setattr(worker, "warm_up", lambda: None)
+    RunWriter(tmp_path / "run", short(1), probe(short(1))).close()
+    answers = io.StringIO()
+    with pytest.raises(SystemExit) if works_on else nullcontext():
+        worker.Worker(answers).work(commands())
+    assert len(taken) == (2 if works_on else 1)
+    assert json.loads(answers.getvalue().splitlines()[2])["state"] == "failed"
 
 
 def test_status_of_a_run_that_does_not_exist_is_a_sentence(pool):

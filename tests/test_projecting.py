@@ -142,6 +142,13 @@ def test_a_killed_process_is_said_and_the_next_look_begins_another(tmp_path, mon
     assert projector.QUICK.pid != first
 
 
+def test_a_run_that_was_deleted_leaves_no_errand_that_others_would_wait_for(tmp_path):
+    process, gone = Process(), tmp_path / "gone"
+    with pytest.raises(FileNotFoundError):
+        process.send(Map(gone, "SphereMap"), path=str(gone), name="SphereMap", start=0, count=1)
+    assert not process._errands
+
+
 def test_a_process_that_was_closed_is_gone(tmp_path):
     filled(Map(write(tmp_path / "run", 1), "SphereMap"), 1)
     pid = projector.QUICK.pid

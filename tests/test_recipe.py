@@ -85,6 +85,10 @@ def test_what_is_left_out_takes_its_default():
         ({"classes": [0, True]}, "must list class numbers"),
         ({"classes": "0,1"}, "must list class numbers"),
         ({"classes": None}, "must list class numbers"),
+        (
+            {"data": "faces", "faces": {"source": "casia", "identities": 10**9}},
+            "identities is 1000000000, but a recipe trains on at most 65535 people",
+        ),
         ({"imbalance": 0.5}, "imbalance is 0.5, but it must be from 1 to 100"),
         ({"noise": 0.9}, "noise is 0.9, but it must be from 0 to 0.8"),
         ({"rate": "Linear(0.1, 0.2, 5)"}, "only the knobs of a loss can follow a schedule"),

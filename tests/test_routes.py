@@ -17,7 +17,7 @@ from starlette.testclient import TestClient
 from starlette.websockets import WebSocketDisconnect
 
 from losslab.data.drawn import centred
-from losslab.live import gaps
+from losslab.live import gaps, projector
 from losslab.live import routes as live_routes
 from losslab.live.pool import Pool
 from losslab.live.routes import routes
@@ -167,8 +167,21 @@ def test_the_gaps_of_a_snapshot_come_as_one_grid(client, folders):
         moment(0), embedding=np.ones((N, 5), np.float32), prototypes=np.eye(2, 5, dtype=np.float32)
     )
     write(folders / "runs" / "wide", 0, "done", recipe).append(wide)
-    answer = client.get("/losslab/runs/wide/gaps/0")
-    assert answer.status_code == 400 and "5 dimensions" in answer.text
+    with pytest.raises(ValueError, match="this run has 5 dimensions"):
+        gaps.encode(Run(folders / "runs" / "wide"), 0)
+
+
+def test_more_than_three_dimensions_are_only_shown_by_a_map(client, folders, monkeypatch):
+    """As they are, the first three would be drawn as if they were all."""
+    monkeypatch.setattr(projector.Map, "ask", lambda self, snapshots: None)  # nobody need draw it
+    write(folders / "runs" / "wide", 1, "done", dataclasses.replace(RECIPE, dim=5))
+    facts = client.get("/losslab/runs/wide").json()
+    assert facts["dim"] == 3 and facts["map"]["of"] == 5 and facts["map"]["title"] == "Sphere map"
+    assert not facts["digits"], "no digit can be drawn into a map"
+    drawing = client.post("/losslab/runs/wide/embed", content=bytes([255]) * 28 * 28)
+    assert drawing.status_code == 400 and drawing.text.startswith("A map has no place for")
+    assert client.get("/losslab/runs/wide/frames").content == b"", "nothing is placed yet"
+    assert "map" not in client.get("/losslab/runs/aa").json()
 
 
 def test_a_run_with_label_noise_tells_the_truth(client, folders):
@@ -385,15 +398,16 @@ def test_frames_are_kept_up_to_a_number_of_bytes():
 
 def test_a_watcher_keeps_a_run_alive(folders):
     pool, seen = Pool(folders / "runs", slots=[]), []
-    pool.seen = seen.append
-    with TestClient(Starlette(routes=routes(lambda: pool, folders / "recordings"))) as client:
+    pool.seen = lambda *said: seen.append(said)
+    watching = routes(lambda: pool, folders / "recordings", visitor=lambda request: request.cookies["name"])
+    with TestClient(Starlette(routes=watching), cookies={"name": "ann"}) as client:
         client.get("/losslab/runs/aa")
         assert seen == []
         client.get("/losslab/runs/aa/frames")
         with client.websocket_connect("/losslab/runs/aa/watch") as socket:
             socket.send_json({"next": 0})
             socket.receive_bytes()
-    assert seen == ["aa", "aa"]
+    assert seen == [("aa", "ann"), ("aa", "ann")]
 
 
 def test_the_stage_serves_its_own_files_and_nothing_else(client, tmp_path, monkeypatch):

@@ -7,9 +7,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch.nn import functional as F
 
 from losslab import ArcFace, ElasticFace, Softmax, data, losses
-from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, in_force, probe, restore, train
+from losslab.training import Diverged, Recipe, Run, RunError, RunWriter, build, in_force, probe, restore, train
 from losslab.training.loop import LONGEST, SNAPSHOTS, rate_share, snapshot_steps
 
 SMALL = {"model": "mlp", "per_class": 40, "epochs": 1, "batch": 32, "probe": 40}
@@ -164,6 +165,22 @@ def test_prototypes_begin_apart(dim, angle_deg):
         np.testing.assert_allclose(np.linalg.norm(prototypes, axis=1), 1, atol=1e-5)
         cosine = prototypes @ prototypes.T - 2 * np.eye(10)
         assert np.degrees(np.arccos(cosine.max())) > angle_deg
+
+
+def test_many_prototypes_are_pushed_as_few_are():
+    directions = F.normalize(torch.randn(300, 16, generator=torch.Generator().manual_seed(0)))
+    torch.testing.assert_close(build.pushed_in_blocks(directions), build.pushed(directions), rtol=1e-4, atol=1e-3)
+
+
+def test_so_many_people_begin_apart_that_all_pairs_would_fill_the_memory():
+    directions = torch.randn(build.MANY + 1, 16, generator=torch.Generator().manual_seed(0))
+    begun = build.apart(directions)
+    torch.testing.assert_close(begun.norm(dim=1), torch.ones(len(begun)))
+    assert nearest_deg(begun) > nearest_deg(F.normalize(directions)) + 1
+
+
+def nearest_deg(directions: torch.Tensor) -> float:
+    return (directions @ directions.T).fill_diagonal_(-1).max().acos().rad2deg().item()
 
 
 def test_fewer_images_than_a_batch_are_one_batch():

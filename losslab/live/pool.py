@@ -55,6 +55,7 @@ class Job:
     loss: Loss  # with the knobs in force
     holders: set[str]
     seen: float = field(default_factory=time.monotonic)  # when somebody last watched
+    watched: dict[str, float] = field(default_factory=dict)  # when each of the holders last did
     state: str = "queued"
     reason: str = ""
     knobs: dict[str, Any] = field(default_factory=dict)  # changed since it was asked for
@@ -126,7 +127,8 @@ class Pool:
 
     A *visitor* is any name for one person's session. Who asks for a run holds it; equal recipes are one run
     with several holders. Only a holder may speak to a run, and only the last one stops it. Watchers call `seen`;
-    a run that nobody has watched for `grace` seconds stops.
+    a run that nobody has watched for `grace` seconds stops, and a holder who has not watched it for so long keeps
+    no other from steering or stopping it.
 
     Every method may be called from any thread. Errors are one sentence for the visitor: ValueError (a wrong
     knob, missing data, a run that is over), PermissionError (the run is not theirs alone), RuntimeError (too
@@ -228,6 +230,7 @@ class Pool:
             self._room()
             id = secrets.token_hex(8)
             job = Job(id, self.folder / id, recipe, recipe.loss, {visitor})
+            job.watched[visitor] = job.seen
             RunWriter(job.path, recipe, pictures, owner=self._owner).close()
             self._jobs[id] = job
             self._index[recipe.key] = id
@@ -241,18 +244,14 @@ class Pool:
         """Let go of a run; it stops when nobody else holds it."""
         with self._lock:
             job = self._held(id, visitor)
-            job.holders.discard(visitor)
-            if not job.holders:
-                self._stop(job, "")
+            self._let_go(job, visitor, "")
 
     def keep(self, ids: Collection[str], visitor: str) -> None:
         """Let go of every other run of this visitor: nobody waits behind what they no longer look at."""
         with self._lock:
             for job in list(self._jobs.values()):
                 if job.id not in ids and visitor in job.holders and job.state in LIVE and job.deadline is None:
-                    job.holders.discard(visitor)
-                    if not job.holders:
-                        self._stop(job, "Stopped, because you started another run.")
+                    self._let_go(job, visitor, "Stopped, because you started another run.")
 
     def pause(self, id: str, visitor: str) -> None:
         """Hold a run still after its next snapshot; it keeps its worker."""
@@ -284,19 +283,15 @@ class Pool:
             if job not in self._waiting:
                 job_worker(self._workers, job).tell("change", knobs=losses.plain(knobs))
 
-    def leave(self, visitor: str) -> None:
-        """Forget a visitor who has gone. Their runs go on while watched, and stop after the grace."""
-        with self._lock:
-            for job in self._jobs.values():
-                job.holders.discard(visitor)
-
     # -- what watchers ask ---------------------------------------------------------------------------------
 
-    def seen(self, id: str) -> None:
-        """Somebody watches this run at this moment."""
+    def seen(self, id: str, visitor: str = "") -> None:
+        """Somebody, perhaps this visitor, watches this run at this moment. Waits for nothing."""
         job = self._jobs.get(id)
         if job:
             job.seen = time.monotonic()
+            if visitor in job.holders:
+                job.watched[visitor] = job.seen
 
     def status(self, id: str) -> Status:
         """Where a run stands; of a run of another life or another program, what its directory says.
@@ -347,7 +342,7 @@ class Pool:
             return None  # Damaged since: nobody would ever get another were it shared.
         if job := self._jobs.get(id):
             job.holders.add(visitor)
-            job.seen = time.monotonic()
+            job.seen = job.watched[visitor] = time.monotonic()
         return id
 
     def _room(self) -> None:
@@ -364,12 +359,24 @@ class Pool:
 
     def _own(self, id: str, visitor: str, verb: str) -> Job:
         job = self._held(id, visitor)
+        self._forget_gone(job, visitor)
         if len(job.holders) > 1:
             raise PermissionError(
                 f"{len(job.holders)} people share this run, so nobody can {verb} it. "
                 "Train with another seed to get a run of your own."
             )
         return job
+
+    def _let_go(self, job: Job, visitor: str, reason: str) -> None:
+        self._forget_gone(job, visitor)
+        job.holders.discard(visitor)
+        if not job.holders:
+            self._stop(job, reason)
+
+    def _forget_gone(self, job: Job, visitor: str) -> None:
+        """Whoever else holds the run but has not watched it for the grace has gone."""
+        since = time.monotonic() - self.grace
+        job.holders = {each for each in job.holders if each == visitor or job.watched[each] >= since}
 
     def _unshare(self, job: Job) -> None:
         if self._index.get(job.recipe.key) == job.id:
@@ -381,7 +388,19 @@ class Pool:
         """See that every device has a worker."""
         for slot, device in enumerate(self._slots):
             if not any(worker.slot == slot for worker in self._workers):
-                self._workers.append(Worker(slot, device, self._heard, self._died))
+                try:
+                    self._workers.append(Worker(slot, device, self._heard, self._died))
+                except OSError as error:  # no memory for it, or too many processes
+                    self._give_up(error.strerror or str(error))
+
+    def _give_up(self, why: str, worker: Worker | None = None) -> None:
+        """Where there is no worker and none can even start (`worker` is the last that tried), say so to all who wait
+        rather than try for ever."""
+        while self._waiting and not self._workers:
+            job = self._waiting.popleft()
+            if worker:
+                self._log(job, worker)
+            self._end(job, "failed", f"The training process could not start: {why}")
 
     def _dispatch(self) -> None:
         """Give waiting runs to idle workers."""
@@ -432,13 +451,9 @@ class Pool:
             if self._false_starts < STARTS:  # One that was killed while it started is no reason to give up.
                 self._hire()
                 self._dispatch()
-            elif not self._workers:
-                # None can even start: say so rather than try for ever.
-                error = worker.errors().splitlines()[-1:] or ["it said nothing."]
-                while self._waiting:
-                    job = self._waiting.popleft()
-                    self._log(job, worker)
-                    self._end(job, "failed", f"The training process could not start: {error[0]}")
+            else:
+                said = worker.errors().splitlines() or ["it said nothing."]
+                self._give_up(said[-1], worker)
 
     def _stop(self, job: Job, reason: str) -> None:
         self._unshare(job)

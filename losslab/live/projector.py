@@ -113,14 +113,15 @@ class Process:
             self._begin()
 
     def send(self, asker: Map, **order: Any) -> int:
-        """The number of the errand; `asker` hears what comes of it."""
+        """The number of the errand; `asker` hears what comes of it. OSError where there is no run (any more)."""
+        order["stamp"] = stamp(Path(order["path"]))
         with self._lock:
             self._begin()
             number = next(self._numbers)
             if self._errands:
                 asker.doing = BEHIND
             self._errands[number] = asker
-            self._tell(do="place", errand=number, stamp=stamp(Path(order["path"])), **order)
+            self._tell(do="place", errand=number, **order)
             return number
 
     def close(self) -> None:

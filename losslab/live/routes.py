@@ -3,7 +3,8 @@
     GET /losslab/runs/{id}              what the run is and where it stands, JSON
     GET /losslab/runs/{id}/sprites.png  the probe images on one sheet
     GET /losslab/runs/{id}/frames       ?start=i&count=k: [u32 length][frame] for each snapshot there is. This, what the
-                                        run is and how it is watched take ?map=, a projection for more dimensions than 3
+                                        run is and how it is watched take ?map=, a projection for more dimensions than
+                                        3; without one those are a sphere map
     GET /losslab/runs/{id}/gaps/{i}     how far each class clears its margin all over the sphere, at snapshot i
     POST /losslab/runs/{id}/embed       a drawn digit, 784 bytes: where the newest weights put it, JSON
     POST /losslab/pages/{kind}          a run on the stage, or several on the rack, as an HTML file: see taken.py
@@ -50,16 +51,22 @@ LOOK_EVERY, ANSWER_WITHIN = 0.05, 1.0  # seconds
 REFUSED, NO_RUN, NO_SENSE = 4403, 4404, 4400  # why a WebSocket closes
 
 
-def routes(pool: Callable[[], Pool], recordings: str | Path, base: str = "") -> list[BaseRoute]:
+def routes(
+    pool: Callable[[], Pool],
+    recordings: str | Path,
+    base: str = "",
+    visitor: Callable[[HTTPConnection], str] = lambda request: "",
+) -> list[BaseRoute]:
     """The routes for `st.App(routes=...)`.
 
     Args:
         pool: called at each request, so that the pool may start after the routes are made.
         recordings: the folder of shipped runs, found by name beside the pool's own.
         base: Streamlit's `server.baseUrlPath`; it does not put that before the routes of others itself.
+        visitor: whose request it is, as the pool knows them; "" where nobody can say.
     """
     base = f"/{base.strip('/')}" if base.strip("/") else ""
-    watching = Watching(pool, Path(recordings), base)
+    watching = Watching(pool, Path(recordings), base, visitor)
     return [
         Route(f"{base}/losslab/runs/{{id}}", watching.facts),
         Route(f"{base}/losslab/runs/{{id}}/sprites.png", watching.sprites),
@@ -89,8 +96,10 @@ def of_a_run(handler: Callable[..., Response]) -> Callable[..., Response]:
 class Watching:
     """The handlers. Plain functions among them run in Starlette's threads: reading a disk may take time."""
 
-    def __init__(self, pool: Callable[[], Pool], recordings: Path, base: str) -> None:
-        self._pool, self._recordings, self._base = pool, recordings, base
+    def __init__(
+        self, pool: Callable[[], Pool], recordings: Path, base: str, visitor: Callable[[HTTPConnection], str]
+    ) -> None:
+        self._pool, self._recordings, self._base, self._visitor = pool, recordings, base, visitor
         self._shelf: Shelf | None = None
 
     @of_a_run
@@ -113,7 +122,7 @@ class Watching:
             start = count = -1
         if start < 0 or count < 0:
             return answer(Response("start and count must be whole numbers, 0 or more.", 400))
-        self._pool().seen(book.path.name)
+        self._pool().seen(book.path.name, self._visitor(request))
         now, body = self._now(book), bytearray()
         for index in range(start, min(start + count, now["snapshots"])):
             try:
@@ -146,7 +155,10 @@ class Watching:
 
     @of_a_run
     def _embedded(self, request: Request, book: Book, drawing: bytes) -> Response:
-        if not book.facts()["digits"]:
+        facts = book.facts()
+        if "map" in facts:
+            return answer(Response("A map has no place for what it was not made of: draw into 2 or 3 dimensions.", 400))
+        if not facts["digits"]:
             return answer(Response("This run was not trained on digits: a drawn digit means nothing to it.", 400))
         try:
             model, head, step = book.network()
@@ -204,7 +216,7 @@ class Watching:
                 if (index := asked(await socket.receive_text())) is None:
                     await socket.close(NO_SENSE)
                     return
-                self._pool().seen(book.path.name)
+                self._pool().seen(book.path.name, self._visitor(socket))
                 reply, told = await self._reply(book, index, told)
                 if isinstance(reply, bytes):
                     await socket.send_bytes(reply)

@@ -24,6 +24,7 @@ from .pool import find
 from .projector import Map, Maps
 
 COLUMNS = 50  # pictures in a row of the sprite sheet
+USUAL = "SphereMap"  # of more than three dimensions, where no projection is asked for
 THUMB = 64  # pixels of their longer side, at most: a browser holds the sheet unpacked
 BOOKS = 64  # runs kept open
 FRAMES = 64 * 2**20  # bytes of frames kept for all of them
@@ -75,6 +76,11 @@ class Book:
         self._sprites: bytes | None = None
         self._network: tuple[nn.Module, Head, int] | None = None
         self._network_stamp: object = None
+
+    @property
+    def dim(self) -> int:
+        """Of its embeddings."""
+        return self._run.recipe.dim
 
     def look(self) -> Now:
         """What there is now. The state is read before the snapshots: a run that is "done" has shown all."""
@@ -193,7 +199,7 @@ def of_a_map(projection: projections.Projection, run: Run) -> dict:
     said = {"of": run.recipe.dim, "title": projection.title, "says": projection.says}
     if isinstance(projection, ThreePrototypes):
         said["chosen"] = [row // run.recipe.loss.subcentres for row in projection.chosen]  # classes
-    return {"dim": projection.dim, "map": said}
+    return {"dim": projection.dim, "map": said, "digits": False}  # nor is there a place for one that is drawn by hand
 
 
 class Shelf:
@@ -206,8 +212,9 @@ class Shelf:
         self._lock = threading.Lock()
 
     def book(self, id: str, map: str = "") -> Book | None:
-        """The run called `id`, as the projection called `map` shows it if there is one of that name; None when there is
-        no run that can be read."""
+        """The run called `id`, as the projection called `map` shows it. Without one of that name it is as it is, but of
+        more than three dimensions a map all the same, for no picture shows those. None when there is no run that can be
+        read."""
         for folder, recording in self._folders:
             if path := find(folder, id):
                 with suppress(OSError), self._lock:
@@ -225,7 +232,10 @@ class Shelf:
         try:
             projection = projections.read(map)
         except ValueError:
-            return Book(path, recording, self._cache)
+            book = Book(path, recording, self._cache)
+            if book.dim <= 3:
+                return book
+            projection, map = projections.read(USUAL), USUAL
         if isinstance(projection, Tour):
             return TouredBook(path, recording, self._cache)
         return MappedBook(path, recording, self._cache, self._maps.get(path, map))

@@ -96,13 +96,15 @@ class Worker:
     def __init__(self, answers: TextIO) -> None:
         self._answers = answers
         self._orders = Orders()
+        self._sound = True
 
     def work(self, commands: TextIO) -> None:
-        """Never returns: the process ends with its commands."""
+        """Train until the commands end, and the process with them, or until a run fails as none should: what is left
+        of a GPU after an error in its code is of no use to the next run, so that begins in another process."""
         threading.Thread(target=self._orders.listen, args=(commands,), daemon=True).start()
         warm_up()
         self._say("ready")
-        while True:
+        while self._sound:
             path = self._orders.path()
             self._say("started")
             state, reason = self._follow(path)
@@ -118,6 +120,7 @@ class Worker:
             state, reason = "failed", sentence(error)
         except Exception as error:
             traceback.print_exc()
+            self._sound = False
             state, reason = "failed", f"The training code failed: {type(error).__name__}: {error}"
         with suppress(OSError):  # A full disk or a deleted run: the server hears of it all the same.
             RunWriter.resume(path).state(state, reason)
@@ -198,6 +201,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     step_back()
     Worker(answers).work(sys.stdin)
+    os._exit(1)  # not past the thread that still listens, nor the GPU
 
 
 if __name__ == "__main__":

@@ -14,6 +14,10 @@ from losslab.losses import Loss
 from .recipe import Recipe
 from .run import Run, RunError, Snapshot
 
+ALL_PAIRS = 2**22  # numbers in the differences of all pairs of prototypes, at most
+BLOCK = 256  # prototypes at a time where there would be more
+MANY = 2000  # classes: with more, a round takes so long that fewer must do
+
 
 def build(recipe: Recipe, shape: tuple[int, int, int]) -> tuple[nn.Module, Head]:
     """The untrained network for images of `shape` and its head. They follow the recipe's seed alone, and torch's own
@@ -47,17 +51,33 @@ def handed_over(head: Head, loss: Loss, seed: int) -> Head:
     return after
 
 
-def apart(directions: Tensor, rounds: int = 200) -> Tensor:
+def apart(directions: Tensor) -> Tensor:
     """Directions [C d] that have pushed each other apart over the sphere, from those given; unit length.
 
     Classes that begin side by side on a circle pull each other's samples into one heap and stay there.
     """
     directions = F.normalize(directions)
-    for left in torch.linspace(0.1, 0, rounds):
-        away = directions[:, None] - directions
-        push = (away / (away.square().sum(2, keepdim=True).square() + 1e-6)).sum(1)
-        directions = F.normalize(directions + left * F.normalize(push))
+    pushes = pushed if len(directions) * directions.numel() <= ALL_PAIRS else pushed_in_blocks
+    for left in torch.linspace(0.1, 0, 200 if len(directions) <= MANY else 20):
+        directions = F.normalize(directions + left * F.normalize(pushes(directions)))
     return directions
+
+
+def pushed(directions: Tensor) -> Tensor:
+    """Which way each unit vector [C d] is pushed by all others: their differences over the fourth power of their
+    distance."""
+    away = directions[:, None] - directions
+    return (away / (away.square().sum(2, keepdim=True).square() + 1e-6)).sum(1)
+
+
+def pushed_in_blocks(directions: Tensor) -> Tensor:
+    """The same for many, but for rounding: by products of matrices, and never with all C² pairs in memory."""
+    parts = []
+    for block, own in zip(directions.split(BLOCK), torch.arange(len(directions)).split(BLOCK), strict=True):
+        share = 1 / ((2 - 2 * block @ directions.T).square() + 1e-6)
+        share[torch.arange(len(block)), own] = 0  # nobody pushes itself
+        parts.append(share.sum(1, keepdim=True) * block - share @ directions)
+    return torch.cat(parts)
 
 
 def restore(run: Run, *, newest: bool = False) -> tuple[nn.Module, Head] | tuple[nn.Module, Head, int]:

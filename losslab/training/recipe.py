@@ -13,6 +13,7 @@ from losslab.losses import ArcFace, Loss
 from losslab.schedules import Schedule
 
 CHANGES = 32  # of the loss, at most
+PEOPLE = 65_535  # that are trained on, at most: a frame counts classes in 16 bits
 FACES = "faces"  # as a data set: those of `Recipe.faces`
 ADDED = (
     "faces",
@@ -75,6 +76,11 @@ class Recipe:
 
     def _checked_classes(self) -> tuple[int, ...]:
         if self.faces is not None:
+            if self.faces.identities > PEOPLE:
+                raise ValueError(
+                    f"identities is {self.faces.identities}, but a recipe trains on at most {PEOPLE} people; "
+                    "python -m losslab scale takes more."
+                )
             return tuple(range(self.faces.identities))
         names = data.catalogue()[self.data].names
         whole = isinstance(self.classes, tuple | list) and all(type(each) is int for each in self.classes)

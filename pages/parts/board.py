@@ -246,7 +246,7 @@ def read_link(page: Page, said: dict[str, list[str]]) -> tuple[dict, list[str]]:
             problems.append(f"In the link, {quoted(str(error))}")
     if not chosen:
         chosen = list(page.presets[0].losses)
-    return {"losses": chosen, "values": values}, problems
+    return {"losses": chosen, "values": values}, list(dict.fromkeys(problems))
 
 
 def value_of(page: Page, name: str, text: str) -> Any:

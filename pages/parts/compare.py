@@ -260,6 +260,9 @@ def asked_sweep(panel: dict[str, Any]) -> list[Recipe]:
             width=180,
         )
         texts = st.query_params.get_all("values") or usual(loss, offered[name])
+        if len(texts) > VALUES[1]:
+            problems().append(f"The link asks for {len(texts)} values; a sweep takes the first {VALUES[1]}.")
+            texts = texts[: VALUES[1]]
         st.session_state.sweep_values = texts
         st.multiselect(
             "Values, three to six",
@@ -269,6 +272,7 @@ def asked_sweep(panel: dict[str, Any]) -> list[Recipe]:
             max_selections=VALUES[1],
             on_change=lambda: say("values", st.session_state.sweep_values),
             width=430,
+            wrap=True,
         )
     values = list(dict.fromkeys(offered[name].parse(text) for text in texts))
     values.sort(key=lambda value: in_order(offered[name], str(value)))
@@ -321,7 +325,7 @@ def asked_branch() -> tuple[list[Recipe], list[str | None]]:
         steps = [int(step) for step in run.metrics()["step"] if step < run.total_steps] if len(run) else []
         if len(steps) < 2:
             raise ValueError("This run has only just begun: wait for more of its snapshots, or choose another.")
-        wish = int(said("step")) if said("step").isdecimal() else run.total_steps // 2
+        wish = int(said("step")[:9]) if said("step").isdecimal() else run.total_steps // 2
         step = st.session_state.branch_step = min(steps, key=lambda each: abs(each - wish))
         st.select_slider(
             "goes another way after step",

@@ -26,6 +26,21 @@ DIMENSIONS = (2, 3, 16, 64, 128, 512)
 USUAL = {"model": "residual", "dim": 64, "epochs": 30, "batch": 32, "rate": 0.005, "probe": 1000}
 
 
+def take_over() -> None:
+    """A link that names a run and nothing else, as the command line gives it, brings the recipe of the run into the
+    sidebar. Call it before `come_back`."""
+    id = st.query_params.get("run", "")
+    if set(st.query_params) != {"run"} or id == st.session_state.get("left_faces") or not (path := server.find(id)):
+        return
+    try:
+        recipe = Run(path).recipe
+    except RunError:
+        return  # what is wrong with it is said where it would be shown
+    if recipe.faces is not None and recipe.dim in DIMENSIONS and recipe.faces.source in sources():
+        settings.fill(vars(recipe))
+        st.session_state.update({name: getattr(recipe.faces, name) for name in knobs(FaceSubset) if name != "seed"})
+
+
 def come_back() -> None:
     """From another page the link comes without its run: go on with the one that was shown here last."""
     if "run" not in st.query_params and st.session_state.get("left_faces"):
@@ -170,6 +185,7 @@ def three(run: Run) -> str:
         key="three",
         bind="query-params",
         width=340,
+        wrap=True,
     )
     if len(chosen) != len(CHOSEN):  # one is being exchanged: the picture stays until there are three again
         before, chosen = st.session_state.get("three_before", ("", CHOSEN)), CHOSEN

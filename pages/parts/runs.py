@@ -48,7 +48,7 @@ def train(recipe: Recipe) -> None:
         server.pool().keep([run], server.visitor())
     except (ValueError, RuntimeError, OSError) as error:
         return complain(error)
-    if run == before:
+    if run == before and not live(run):
         # Equal settings are one run: what it did is shown again from the start.
         st.session_state.replay = st.session_state.get("replay", 0) + 1
         st.session_state.replayed = run
@@ -128,12 +128,13 @@ def wait_for_the_end(id: str, run: Run, state: str) -> None:
         st.rerun()
 
 
-def shown() -> tuple[str, Run, str]:
-    """What the stage shows: the id, the run and its state. Without a run of the link's name, the first recording."""
+def shown(remedy: str = "Press **Train** to make it again.") -> tuple[str, Run, str]:
+    """What the stage shows: the id, the run and its state. Without a run of the link's name, which is said with the
+    `remedy` that the page has, the first recording."""
     asked = st.query_params.get("run")
     path = server.find(asked) if asked else None
     if asked and path is None:
-        st.info("The run of this link is not on this server (any more). Press **Train** to make it again.")
+        st.info(f"The run of this link is not on this server (any more). {remedy}")
     if path:
         try:
             run = Run(path)

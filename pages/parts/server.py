@@ -65,7 +65,8 @@ async def lifespan(app):
 
 
 def routes() -> list:
-    return live_routes(pool, RECORDINGS, st.get_option("server.baseUrlPath"))
+    base = st.get_option("server.baseUrlPath")
+    return live_routes(pool, RECORDINGS, base, lambda request: request.cookies.get(VISITOR, ""))
 
 
 def middleware() -> list[Middleware]:
