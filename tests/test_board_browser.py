@@ -246,6 +246,25 @@ def test_a_refused_question_keeps_the_picture(desk):
     assert not desk.board.get_by_role("alert").is_visible()
 
 
+def test_a_file_that_cannot_be_made_is_a_sentence(desk):
+    desk.page.route("**/losslab/sights/csv", lambda route: route.fulfill(status=502, body="<html>Bad Gateway</html>"))
+    panel = desk.board.locator("[data-view=Curves]")
+    panel.locator(".save summary").click()
+    panel.get_by_role("button", name="Numbers (CSV)").click()
+    until(desk.board.get_by_role("alert").is_visible, 20, "a word about it")
+    assert desk.board.get_by_role("alert").inner_text() == "The server does not answer; save again when it is back."
+
+
+def test_who_closes_the_menu_of_files_is_where_it_was_opened(desk):
+    menu = desk.board.locator("[data-view=Curves] .save")
+    menu.locator("summary").press("Enter")
+    until(menu.get_by_role("button").first.is_visible, 10, "the kinds of files")
+    desk.page.keyboard.press("Tab")
+    desk.page.keyboard.press("Escape")
+    until(lambda: not menu.get_by_role("button").first.is_visible(), 10, "the menu to close")
+    assert menu.locator("summary").evaluate("summary => summary.getRootNode().activeElement === summary")
+
+
 def test_a_server_that_was_away_draws_again_by_itself(chromium, server):
     desk = Desk(newcomer(chromium, server, height=1000)).open(f"{server.url}/angles_and_margins?{TWO}")
     server.kill(signal.SIGKILL)

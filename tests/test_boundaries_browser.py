@@ -243,6 +243,54 @@ def test_where_motion_is_not_wanted_a_breath_is_one_step(tab, server):
     assert tab.link("draw") == "1"
 
 
+def test_nothing_breathes_on_a_page_that_was_left(tab, server):
+    tab.show(server, "losses=ElasticFace(margin=0.3,scale=16)")
+    asked = []
+    tab.page.on("request", lambda request: asked.append(1) if request.url.endswith("/sights") else None)
+    tab.page.get_by_role("button", name="Breathe").click()
+    until(lambda: int(tab.page.locator("[data-knob=draw]").input_value()) >= 3, 10, "the third draw")
+    tab.page.get_by_role("link", name="Library").click()
+    tab.page.wait_for_selector("[data-testid=board]", state="detached")
+
+    def quiet() -> bool:
+        before = len(asked)
+        tab.page.wait_for_timeout(1000)  # six draws
+        return len(asked) == before
+
+    assert asked
+    until(quiet, 20, "nobody to ask")
+
+
+def test_where_motion_is_not_wanted_the_far_side_comes_at_once(tab, server):
+    tab.page.emulate_media(reduced_motion="reduce")
+    tab.show(server)
+    painted = tab.page.locator(".ball").evaluate("""async (ball) => {
+        const { prototype } = CanvasRenderingContext2D, { clearRect } = prototype;
+        let count = 0;
+        prototype.clearRect = function (...box) { if (this.canvas.isConnected) count++; clearRect.apply(this, box); };
+        ball.dispatchEvent(new KeyboardEvent("keydown", { key: "f" }));
+        for (let frame = 0; frame < 12; frame++) await new Promise(requestAnimationFrame);
+        prototype.clearRect = clearRect;
+        return count;
+    }""")
+    assert painted == 1
+
+
+def test_what_is_under_the_pointer_is_forgotten_when_it_leaves(tab, server):
+    tab.show(server, f"{ARC}&{RIGHT_AND_UP}")
+    hint = tab.page.locator(".ball .hint")
+    tab.page.mouse.move(*tab.on_circle(45, 0.5))
+    until(lambda: hint.inner_text().startswith("here: "), 10, "what is there")
+    tab.page.mouse.move(1, 1)
+    until(lambda: hint.inner_text().startswith("Drag a prototype"), 10, "what can be done")
+
+
+def test_the_title_has_room_in_a_narrow_window(chromium, server):
+    tab = Boundaries(newcomer(chromium, server, 390)).show(server)
+    assert tab.page.locator(".is-ball h3").bounding_box()["width"] > 200
+    tab.page.close()
+
+
 def test_a_training_is_looked_at_and_its_prototypes_are_taken(tab, server):
     tab.show(server, "run=arcface-sphere").settled()
     assert "of 600 samples clear their margin." in tab.says

@@ -96,6 +96,24 @@ def test_samples_are_dropped_and_dragged_and_cleared(tab, server):
     until(lambda: "dropped" not in tab.says, 10, "no more samples")
 
 
+def test_a_press_that_the_browser_takes_away_is_no_click(tab, server):
+    tab.show(server)
+    drops = lambda: len(tab.search.partition("drops=")[2].partition("&")[0].split("+"))  # noqa: E731
+    tab.page.locator(".ball canvas").evaluate("""(canvas) => {
+        const { x, y, width, height } = canvas.getBoundingClientRect();
+        canvas.setPointerCapture = () => {};
+        const say = (type, pointerId, right) => canvas.dispatchEvent(
+            new PointerEvent(type, { pointerId, button: 0, clientX: x + width * right, clientY: y + height * 0.4 }));
+        say("pointerdown", 7, 0.3);
+        say("pointercancel", 7, 0.3);
+        for (const type of ["pointerdown", "pointerup"]) [8, 9].forEach((finger) => say(type, finger, finger / 20));
+        delete canvas.setPointerCapture;
+    }""")
+    tab.page.get_by_role("button", name="Drop a sample").click()
+    until(lambda: "drops=" in tab.search, 10, "the dropped sample in the link")
+    assert drops() == DROPS + 1
+
+
 def test_presets_are_drawn(tab, server):
     tab.show(server)
     wrong = []

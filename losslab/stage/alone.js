@@ -1,6 +1,6 @@
 // The start of a page that was saved and needs no server: what is shown, and what the server answered, lie in the page.
 
-const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+import { bytes } from "./dom.js";
 
 /** Mounts what the page is about. Whatever the scripts ask for is answered from the page. */
 export default function alone(mount) {

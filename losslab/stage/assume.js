@@ -2,8 +2,9 @@
 
 import { h, mark } from "./dom.js";
 import { classInks, css, readable } from "./ink.js";
+import { lattice, roomiest, rounded } from "./sphere.js";
 
-const MOST = 12; // samples dropped
+export const DROPS = 12; // samples at the most
 const ROOM = 400; // places tried for a new one
 const REST = 300; // ms until the page hears of it: the picture comes first
 
@@ -33,7 +34,7 @@ export class Assume {
       }));
     }
     [...this.chips.children].forEach((chip, k) => { mark(chip, "aria-checked", k === own); chip.tabIndex = k === own ? 0 : -1; });
-    this.drop.disabled = drops.length >= MOST;
+    this.drop.disabled = drops.length >= DROPS;
     this.clear.disabled = !drops.length;
   }
 
@@ -54,21 +55,14 @@ export class Assume {
   place(x, y, near) {
     const { drops = [] } = this.board.state.values, here = ([a, b], i) => drops[i].length === 2 && Math.hypot(a - x, b - y) < near;
     const others = drops.filter((row, i) => !here(row, i));
-    if (others.length === drops.length) others.push([x, y].map((v) => Number(v.toFixed(3))));
-    this.board.change({ drops: others.slice(-MOST) }, { wait: REST });
+    if (others.length === drops.length) others.push(...rounded([[x, y]]));
+    this.board.change({ drops: others.slice(-DROPS) }, { wait: REST });
   }
 
   /** A new sample as far as may be from those that are there, on the side that is seen. */
   #drop() {
-    const { drops = [], surface } = this.board.state.values, front = this.front(), flat = surface !== "sphere";
-    let [best, most] = [null, -Infinity];
-    for (let i = 0; i < ROOM; i++) {
-      const turn = i * 2.399963, z = flat ? 0 : 1 - (2 * i + 1) / ROOM, r = Math.sqrt(1 - z * z);
-      const place = [r * Math.cos(turn), r * Math.sin(turn), z], dot = (row) => place.reduce((sum, v, d) => sum + v * (row[d] ?? 0), 0);
-      if (!flat && front && dot(front) < 0.4) continue;
-      const least = Math.min(1, ...drops.map((row) => -dot(row)));
-      if (least > most) [best, most] = [place, least];
-    }
-    this.board.change({ drops: [...drops, best.map((v) => Number(v.toFixed(3)))] }, { wait: REST });
+    const { drops = [], surface } = this.board.state.values, front = this.front(), dim = surface === "sphere" ? 3 : 2;
+    const places = [...lattice(dim, ROOM)].filter((place) => dim === 2 || !front || place.reduce((sum, v, d) => sum + v * front[d], 0) >= 0.4);
+    this.board.change({ drops: rounded([...drops, roomiest(places, drops)]) }, { wait: REST });
   }
 }

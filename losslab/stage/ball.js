@@ -1,8 +1,9 @@
 // The circle or the sphere of a board: zones of the loss's own gap, prototypes that can be dragged, samples, arrows and
 // lines along the surface. The globe and the circle are those of the stage; what lies on them comes from the server.
 
+import { DROPS } from "./assume.js";
 import { Camera } from "./camera.js";
-import { h, mark, say } from "./dom.js";
+import { bytes, h, mark, say } from "./dom.js";
 import { layers } from "./dots.js";
 import { Flat } from "./flat.js";
 import { Globe } from "./globe.js";
@@ -11,10 +12,12 @@ import { classInks, css } from "./ink.js";
 import { label } from "./marks.js";
 import { edged, measure, sample } from "./band.js";
 import { Overlay } from "./overlay.js";
+import { lattice, roomiest, rounded, unit } from "./sphere.js";
 import { edges, Zones } from "./zones.js";
 
 const MOST = 10, FEWEST = 2; // prototypes by hand
 const EMPTY = { positive: [], negative: [] }; // no curves: the server says where the zones are
+const TURN = 400; // ms of a turn that the reader asks for
 const NUDGE = 2; // degrees a chosen prototype moves for an arrow key
 const BREATH = 160, SOON = 400; // ms from one draw of a margin to the next; until the page hears of keys that may be held
 
@@ -48,6 +51,7 @@ export class Ball {
   get #size() { return { width: this.canvas.clientWidth, height: this.canvas.clientHeight, dpr: devicePixelRatio || 1 }; }
   get #bothShown() { return this.dim === 3 && (this.both ?? this.#size.width >= 560); }
   get #view() { return this.dim === 2 ? this.flat : this.globe; }
+  get #duration() { return matchMedia("(prefers-reduced-motion: reduce)").matches ? 0 : TURN; }
   get #byHand() { return !this.board.state.values.run && Boolean(this.board.state.values.prototypes); }
 
   /** What an export needs to know besides the values: from where the sphere is seen. */
@@ -55,7 +59,9 @@ export class Ball {
 
   retheme(theme) { this.theme = theme; this.wake(); }
   resized() { this.wake(); }
-  remove() { cancelAnimationFrame(this.#loop); clearInterval(this.breathing); }
+  /** It is not seen any more: nothing goes on by itself. */
+  rest() { if (this.breathing) this.#breathe({ done: false }); }
+  remove() { this.rest(); this.shown?.(); } // whoever waits for it to be drawn waits no longer
 
   show({ ball }) {
     if (this.dim !== ball.dim) { this.camera = new Camera(); this.dim = ball.dim; this.turned = false; }
@@ -172,7 +178,7 @@ export class Ball {
       drag: (from, to, seconds) => {
         const direction = this.direction(...to);
         if (this.held !== null && this.held !== undefined) { if (direction) this.#move(this.held, direction, false); }
-        else if (this.ghost) { if (direction) this.#steer(this.ghost, direction, false); }
+        else if (this.ghost) { if (direction) this.#steer(this.ghost, direction); }
         else if (this.dim === 2) this.camera.shift(to[0] - from[0], to[1] - from[1]);
         else {
           this.disc ??= this.globe.disc(...from);
@@ -184,11 +190,12 @@ export class Ball {
       release: (heldFor) => {
         if (this.held !== null && this.held !== undefined) this.#move(this.held, this.#row(this.held), true);
         else if (this.ghost) this.board.change({}, { done: true });
-        else this.camera.release(heldFor, this.dim === 2 || matchMedia("(prefers-reduced-motion: reduce)").matches);
+        else this.camera.release(heldFor, this.dim === 2 || !this.#duration);
         this.held = this.ghost = null;
         this.wake();
       },
-      hover: (x, y) => { this.#hover(x, y); },
+      hover: (x, y) => this.#hover(x, y),
+      leave: () => say(this.hint, this.#advice()),
       click: (x, y) => {
         const found = this.#view.pick(x, y), direction = this.direction(x, y), there = this.overlay.pick(x, y);
         this.held = this.ghost = null;
@@ -201,7 +208,7 @@ export class Ball {
         this.wake();
         return done;
       },
-      reset: () => { [this.camera.zoom, this.camera.pan] = [1, [0, 0]]; if (this.dim === 3) this.camera.face(this.prototype, 400); this.wake(); },
+      reset: () => { [this.camera.zoom, this.camera.pan] = [1, [0, 0]]; if (this.dim === 3) this.camera.face(this.prototype, this.#duration); this.wake(); },
     });
     this.element.addEventListener("keydown", (event) => this.#key(event));
   }
@@ -211,7 +218,7 @@ export class Ball {
     const by = event.shiftKey ? 0.25 : 1, arrows = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] };
     const act = {
       a: () => this.#byHand && this.#add(), Delete: () => this.#byHand && this.#drop(), Backspace: () => this.#byHand && this.#drop(),
-      f: () => this.camera.rotate([0, 1, 0], 180, 400), "+": () => this.camera.scale(1.25), "-": () => this.camera.scale(0.8), Escape: () => this.choose(-1),
+      f: () => this.camera.rotate([0, 1, 0], 180, this.#duration), "+": () => this.camera.scale(1.25), "-": () => this.camera.scale(0.8), Escape: () => this.choose(-1),
     };
     if (arrows[event.key]) this.#arrow(arrows[event.key], by);
     else if (/^[0-9]$/.test(event.key) && Number(event.key) < this.names.length) { this.choose(Number(event.key)); this.#assume(Number(event.key)); }
@@ -240,16 +247,15 @@ export class Ball {
   }
 
   /** Goes through the draws until it is pressed again; where motion is not wanted, to the next one only. */
-  #breathe() {
-    const { values } = this.board.state, most = this.board.data.controls.find(({ name }) => name === "draw")?.high ?? 0;
-    const next = () => this.board.change({ draw: (values.draw % most) + 1 }, { done: false });
-    const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  #breathe(how) {
+    const { board } = this, { values } = board.state, most = this.board.data.controls.find(({ name }) => name === "draw")?.high ?? 0;
+    const next = () => board.change({ draw: (board.state.values.draw % most) + 1 }, { done: false });
     if (this.breathing) {
       clearInterval(this.breathing);
       this.breathing = null;
-      this.board.change({ draw: 0 });
+      this.board.change({ draw: 0 }, how);
     } else if (!most) return;
-    else if (still) this.board.change({ draw: (values.draw + 1) % (most + 1) });
+    else if (!this.#duration) this.board.change({ draw: (values.draw + 1) % (most + 1) });
     else this.breathing = setInterval(next, BREATH);
     mark(this.air, "aria-pressed", Boolean(this.breathing));
   }
@@ -284,20 +290,15 @@ export class Ball {
   }
 
   #tell(rows, done = true, wait = 0) {
-    this.board.change({ prototypes: rows.map((row) => row.map((v) => Number(v.toFixed(3)))) }, { done, wait });
+    this.board.change({ prototypes: rounded(rows) }, { done, wait });
   }
 
   /** A new prototype where there is most room: as far as may be from its nearest neighbour. */
   #add() {
     const rows = this.#rows();
     if (rows.length >= MOST) return;
-    let [best, most] = [null, -Infinity];
-    for (const place of lattice(this.dim, 2000)) {
-      const least = Math.min(...rows.map((row) => -row.reduce((sum, v, d) => sum + v * place[d], 0)));
-      if (least > most) [best, most] = [place, least];
-    }
     this.choose(rows.length);
-    this.#tell([...rows, best]);
+    this.#tell([...rows, roomiest(lattice(this.dim, 2000), rows)]);
   }
 
   #drop() {
@@ -327,14 +328,11 @@ export class Ball {
   }
 
   #dropSample(direction) {
-    const drops = [...(this.board.state.values.drops ?? [])];
-    if (drops.length >= 12) drops.shift();
-    this.board.change({ drops: [...drops, direction.map((v) => Number(v.toFixed(3)))] }, { wait: SOON });
+    this.board.change({ drops: rounded([...this.board.state.values.drops, direction]).slice(-DROPS) }, { wait: SOON });
   }
 
-  #steer({ index }, direction, done) {
-    const drops = (this.board.state.values.drops ?? []).map((row, i) => (i === index ? direction.map((v) => Number(v.toFixed(3))) : row));
-    this.board.change({ drops }, { done });
+  #steer({ index }, direction) {
+    this.board.change({ drops: rounded(this.board.state.values.drops.with(index, direction)) }, { done: false });
   }
 
   #hover(x, y) {
@@ -359,34 +357,20 @@ export class Ball {
   }
 }
 
-const unit = (v) => { const s = 1 / (Math.hypot(...v) || 1); return v.map((x) => x * s); };
-
-function* lattice(dim, n) {
-  for (let i = 0; i < n; i++) {
-    if (dim === 2) { yield [Math.cos((i * 2 * Math.PI) / n), Math.sin((i * 2 * Math.PI) / n), 0]; continue; }
-    const z = 1 - (2 * i + 1) / n, r = Math.sqrt(1 - z * z), a = i * 2.399963;
-    yield [r * Math.cos(a), r * Math.sin(a), z];
-  }
-}
-
 /** Cells along the grid that v directions are. */
 const cells = (v, dim) => (dim === 2 ? v : Math.round(Math.sqrt(v)) - 1);
 
-function bytes(text) {
-  const raw = atob(text), out = new Uint8Array(raw.length);
-  for (let i = 0; i < raw.length; i++) out[i] = raw.charCodeAt(i);
-  return out.buffer;
-}
+const buffer = (text) => bytes(text).buffer;
 
 /** A mark as it is drawn: its arrays unpacked, places in three dimensions whatever they came in. */
 function decode(said, dim) {
-  if (said.kind === "zones") return { ...said, gap: Float32Array.from(new Int16Array(bytes(said.gap)), (v) => v / 8192) };
+  if (said.kind === "zones") return { ...said, gap: Float32Array.from(new Int16Array(buffer(said.gap)), (v) => v / 8192) };
   const lift = (text) => {
-    const flat = new Float32Array(bytes(text)), n = flat.length / dim, out = new Float32Array(n * 3);
+    const flat = new Float32Array(buffer(text)), n = flat.length / dim, out = new Float32Array(n * 3);
     for (let i = 0; i < n; i++) for (let d = 0; d < dim; d++) out[i * 3 + d] = flat[i * dim + d];
     return out;
   };
   const at3 = said.at ? lift(said.at) : null; // of the sphere's own grid only the magnitudes come
-  const value = said.value ? new Float32Array(bytes(said.value)) : null;
+  const value = said.value ? new Float32Array(buffer(said.value)) : null;
   return { ...said, n: at3 ? at3.length / 3 : value.length, at3, along3: said.along ? lift(said.along) : null, value };
 }

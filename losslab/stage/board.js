@@ -1,30 +1,19 @@
 // The board of losslab: knobs on one side, pictures on the other. Whatever is turned or dragged goes to the server,
 // which draws with the real loss; the newest wish is sent as soon as the last one is answered, so that a slow machine
 // skips pictures and never falls behind. At rest the page is told, for the link.
-//
-// Like the stage, a board lives in a map under its own key and is only ever re-appended.
 
 import { choice, h, mark, say } from "./dom.js";
-import { readTheme } from "./ink.js";
-import { applyTheme } from "./layout.js";
+import { Kept, mounts } from "./kept.js";
 import { Knobs } from "./knobs.js";
 import { Panel } from "./panel.js";
-import { paper } from "./saves.js";
+import { asked, made, paper } from "./saves.js";
+import { wear } from "./worn.js";
 
-const boards = new Map();
 const REST = 400; // ms without a change before the page hears of it
 const RETRY = 2000; // ms until a server that did not answer is asked again
 const AWAY = "The server does not answer; the picture is the last it drew, and is drawn anew when it is back.";
 
-export default function mount({ data, parentElement, setStateValue }) {
-  let board = boards.get(data.key);
-  if (!board) boards.set(data.key, (board = new Board()));
-  board.attach(parentElement);
-  board.update(data, setStateValue);
-  return () => { if (board.root.parentNode === parentElement) board.root.remove(); };
-}
-
-class Board {
+class Board extends Kept {
   state = { losses: [], values: {} }; // what the picture is made of: as the server is asked, and as the link says it
   panels = [];
   #asking = false;
@@ -33,45 +22,23 @@ class Board {
   #turn = 0; // how often losses were added, copied, replaced or taken away here
 
   constructor() {
+    super();
     this.knobs = new Knobs({ onturn: () => this.turned(), onset: () => this.#rest(REST), onlosses: (losses) => this.#replace(losses) });
     this.parts = h("div", { className: "parts" });
     this.grid = h("div", { className: "panels" });
     this.problem = h("p", { className: "problem", role: "alert", hidden: true });
     this.root = h("div", { className: "losslab-board", "data-testid": "board" },
       this.knobs.element, h("div", { className: "side" }, this.parts, this.problem, this.grid));
-    this.#style();
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.root.isConnected && this.#retheme());
+    wear(this.root, ["board.css"], () => this.#resized());
     new ResizeObserver(() => this.#resized()).observe(this.root);
   }
 
-  /** As on the stage: the rules move into a <style>, which survives being re-appended without a flash. */
-  #style() {
-    const link = h("link", { rel: "stylesheet", href: new URL("./board.css", import.meta.url).href });
-    this.root.style.visibility = "hidden";
-    const shown = () => { this.root.style.visibility = ""; this.#resized(); };
-    link.onload = () => {
-      link.replaceWith(h("style", {}, [...link.sheet.cssRules].map((rule) => rule.cssText).join("\n")));
-      shown();
-    };
-    link.onerror = shown;
-    this.root.prepend(link);
-  }
-
-  attach(parent) {
-    if (this.root.parentNode !== parent) parent.append(this.root);
-    this.#retheme();
-  }
-
-  #retheme() {
-    const theme = readTheme(this.root.getRootNode().host ?? this.root.parentElement ?? document.documentElement);
-    const key = JSON.stringify(theme);
-    if (key === this.themeKey) return;
-    this.themeKey = key;
-    this.theme = theme;
-    applyTheme(this.root, theme);
-    for (const panel of this.panels) panel.retheme(theme);
+  themed() {
+    for (const panel of this.panels) panel.retheme(this.theme);
     if (this.panels.length) this.turned();
   }
+
+  away() { for (const panel of this.panels) panel.rest(); }
 
   #resized() {
     const room = this.root.clientWidth;
@@ -154,27 +121,20 @@ class Board {
     if (done) this.#rest(wait);
   }
 
-  question(views, more = {}) {
-    return JSON.stringify({ views, ...this.state, dark: this.theme.dark, ...more });
-  }
+  /** What the server is asked for, of these views. */
+  #wish(views, more = {}) { return { views, ...this.state, dark: this.theme.dark, ...more }; }
 
-  async fetch(path, body) {
-    return fetch(`${this.data.base}/losslab/${path}`, { method: "POST", headers: { "content-type": "application/json" }, body });
-  }
+  get #sights() { return `${this.data.base}/losslab/sights`; }
 
   /** What the server makes of one view for a file; throws with one sentence where it makes none. */
-  async file(kind, view, stance) {
-    const answer = await this.fetch(`sights/${kind}`, this.question([view], stance)).catch(() => { throw new Error(AWAY); });
-    if (!answer.ok) throw new Error((await answer.json()).error);
-    return answer;
-  }
+  file(kind, view, stance) { return made(`${this.#sights}/${kind}`, this.#wish([view], stance)); }
 
   /** The link of one view as a figure for paper. */
   async sent(view, stance) { return paper(this.data.base, await (await this.file("paper", view, stance)).json()); }
 
-  async #answer(question) {
+  async #answer(wish) {
     try {
-      return await (await this.fetch("sights", question)).json();
+      return await (await asked(this.#sights, wish)).json();
     } catch {
       throw new Error(AWAY); // nothing came, or a proxy's page instead of pictures
     }
@@ -187,7 +147,7 @@ class Board {
     this.since = null;
     mark(this.root, "data-state", "asking");
     try {
-      const said = await this.#answer(this.question(panels.map(({ view }) => view)));
+      const said = await this.#answer(this.#wish(panels.map(({ view }) => view)));
       this.complain(said.error ?? "");
       if (!said.error) this.knobs.call(said.losses);
       // What is under the hand first: a chart takes as long again.
@@ -218,3 +178,5 @@ class Board {
     this.resting = setTimeout(() => this.set?.("state", structuredClone({ ...this.state, turn: this.#turn })), wait);
   }
 }
+
+export default mounts(Board);

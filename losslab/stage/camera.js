@@ -1,13 +1,13 @@
 // The reader's eye: an orthographic camera as a unit quaternion, turned like a ball under the hand.
 
+import { cross, seen, unit } from "./sphere.js";
+
 const multiply = (a, b) => [
   a[0] * b[0] - a[1] * b[1] - a[2] * b[2] - a[3] * b[3],
   a[0] * b[1] + a[1] * b[0] + a[2] * b[3] - a[3] * b[2],
   a[0] * b[2] - a[1] * b[3] + a[2] * b[0] + a[3] * b[1],
   a[0] * b[3] + a[1] * b[2] - a[2] * b[1] + a[3] * b[0],
 ];
-const unit = (v) => { const s = 1 / (Math.hypot(...v) || 1); return v.map((x) => x * s); };
-const cross = (a, b) => [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]];
 
 function turn(axis, angle) {
   const [x, y, z] = unit(axis);
@@ -87,7 +87,7 @@ export class Camera {
 
   /** Brings a direction to the front by the shortest turn, unless it is well in view already. */
   show(direction, duration) {
-    const M = this.matrix, [x, y, z] = [0, 3, 6].map((o) => M[o] * direction[0] + M[o + 1] * direction[1] + M[o + 2] * direction[2]);
+    const [x, y, z] = seen(this.matrix, direction);
     if (z < 0.5) this.rotate(Math.hypot(x, y) > 1e-3 ? [y, -x, 0] : [0, 1, 0], (Math.acos(Math.max(-1, z)) * 180) / Math.PI - 15, duration);
   }
 

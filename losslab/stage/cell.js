@@ -4,7 +4,7 @@
 import { Turned } from "./align.js";
 import { h, mark, say } from "./dom.js";
 import { Feed } from "./feed.js";
-import { explain, STATES } from "./layout.js";
+import { report } from "./layout.js";
 import { Picture } from "./picture.js";
 import { Player } from "./player.js";
 import { trailOf } from "./scene.js";
@@ -118,19 +118,12 @@ export class Cell {
 
   /** What is known of the run itself. */
   report() {
-    const { feed, newest, status } = this, { info } = feed;
-    const state = feed.lost ? "lost" : info?.recording ? "recording" : status.state;
-    say(this.badge, feed.lost ? "reconnecting" : info?.recording ? "recording" : STATES[state] ?? state);
-    mark(this.badge, "data-state", state);
-    this.badge.hidden = state === "done";
+    const { feed, frames, status } = this;
+    report(this, feed, status, frames);
+    this.badge.hidden = this.badge.dataset.state === "done";
     mark(this.element, "data-run", this.run);
     mark(this.element, "data-state", status.state);
-    mark(this.element, "data-snapshots", this.frames.length);
-    const text = explain(status, { lost: feed.lost, missing: feed.missing, step: newest?.step ?? 0, frames: this.frames.length });
-    say(this.banner, text);
-    this.banner.hidden = !text;
-    mark(this.banner, "data-tone", status.state === "failed" ? "error" : "calm");
-    mark(this.banner, "data-empty", this.frames.length === 0);
+    mark(this.element, "data-snapshots", frames.length);
   }
 }
 

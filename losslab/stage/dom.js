@@ -52,6 +52,9 @@ export function choice(label, options, chosen, onpick) {
 export const spoken = (name) => name.replaceAll("_", " ");
 export const short = (value) => (typeof value === "number" ? Number(value.toPrecision(3)) : value);
 
+/** What a text in base64 stands for. */
+export const bytes = (text) => Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+
 /** Hands a blob to the reader as a file. */
 export function save(blob, name) {
   const link = h("a", { href: URL.createObjectURL(blob), download: name });

@@ -1,6 +1,7 @@
 // Ten thousand dots a frame without ten thousand paths: small anti-aliased stamps, blended straight into the pixels of a
 // layer, a few milliseconds in all.
 
+const MOST = 4000; // stamps: each is a few kB, and zooming makes new ones
 const SUB = 4; // stamps are kept at 4 x 4 positions inside a pixel, so that slow motion does not jitter
 
 /** How much of a pixel at distance (x, y) from the centre a shape covers, and how much of that is its rim. */
@@ -28,7 +29,7 @@ class Dots {
       this.image = new ImageData(width, height);
       this.pixels = new Uint32Array(this.image.data.buffer);
       this.#stamps.clear(); // their offsets depend on the width
-    }
+    } else if (this.#stamps.size > MOST) this.#stamps.clear();
     this.pixels.fill(0);
   }
 

@@ -10,8 +10,9 @@ const HIDDEN_ASK = 5000; // a hidden tab still watches, but rarely: its run must
 const SILENCE = 15000; // the server answers every ask within about a second; longer means the line is dead
 
 const pause = (ms, signal) => new Promise((resolve) => {
-  const timer = setTimeout(resolve, ms);
-  signal.addEventListener("abort", () => { clearTimeout(timer); resolve(); }, { once: true });
+  const end = () => { clearTimeout(timer); signal.removeEventListener("abort", end); resolve(); };
+  const timer = setTimeout(end, ms);
+  signal.addEventListener("abort", end);
 });
 
 const painted = () => new Promise((resolve) => {
@@ -58,7 +59,7 @@ export class Feed {
         await this.#backlog(signal);
         this.#lose(false);
         wait = 500;
-        if (this.complete) break;
+        if (signal.aborted || this.complete) break;
         const worked = await this.#listen(signal);
         if (signal.aborted) break;
         retry = worked ? 4000 : Math.min(60000, retry * 2);
@@ -178,6 +179,7 @@ export class Feed {
       };
       socket.onclose = () => {
         clearTimeout(timer);
+        signal.removeEventListener("abort", close);
         if (!this.complete) this.#setLane("http");
         resolve(worked);
       };

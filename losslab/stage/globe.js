@@ -2,6 +2,7 @@
 
 import { css, mix } from "./ink.js";
 import { badge, dotRadius, label, nearestPrototype, prototypes, ring, Spots, star, trail } from "./marks.js";
+import { seen } from "./sphere.js";
 
 const SHADES = 8; // steps of the slight darkening towards the limb
 const TIERS = [0.55, 0.72, 0.87, 1]; // sizes of a dot of whose direction a part is seen: less than a quarter of it, a half, ...
@@ -307,10 +308,9 @@ export class Globe {
     for (const { k, path } of margin) this.#stroke(ctx, path.map, scene.inks[k], 1, 1.5);
     ctx.setLineDash([]);
     this.maps.forEach((map, i) => {
-      ctx.beginPath();
-      ctx.arc(map.x, map.y, map.r, 0, 2 * Math.PI);
-      this.#stroke(ctx, new Path2D(), theme.text, 0.45);
-      ctx.stroke();
+      const rim = new Path2D();
+      rim.arc(map.x, map.y, map.r, 0, 2 * Math.PI);
+      this.#stroke(ctx, rim, theme.text, 0.45);
       label(ctx, i === 0 ? "near half, equal area" : "far half, from behind", map.x, map.y + map.r + 17, theme, { align: "center" });
     });
   }
@@ -318,8 +318,8 @@ export class Globe {
   #badges(ctx, scene, M, front) {
     const { prototype } = scene.motion, { x: cx, y: cy, r: R, right, bottom } = this.main;
     const all = prototypes(scene).map((one) => {
-      const [a, b, c] = prototype.subarray(one.p * 3, one.p * 3 + 3);
-      return { ...one, x: M[0] * a + M[1] * b + M[2] * c, y: M[3] * a + M[4] * b + M[5] * c, z: M[6] * a + M[7] * b + M[8] * c };
+      const [x, y, z] = seen(M, prototype.subarray(one.p * 3, one.p * 3 + 3));
+      return { ...one, x, y, z };
     }).sort((p, q) => p.z - q.z);
     for (const { name, k, bare, radius: size, x, y, z } of all) {
       if (z >= 0 !== front) continue;
@@ -347,8 +347,7 @@ export class Globe {
       const steps = way.length / 3 - 1, [sphere, flat] = [[], []];
       let before = null;
       for (let i = 0; i <= steps; i++) {
-        const [a, b, c] = way.subarray(i * 3, i * 3 + 3);
-        const x = M[0] * a + M[1] * b + M[2] * c, y = M[3] * a + M[4] * b + M[5] * c, z = M[6] * a + M[7] * b + M[8] * c;
+        const [x, y, z] = seen(M, way.subarray(i * 3, i * 3 + 3));
         const map = this.maps?.[z >= 0 ? 0 : 1], s = map ? map.r / Math.sqrt(1 + Math.abs(z)) : 0;
         const here = { x: cx + x * R, y: cy - y * R, z, mx: map ? map.x + (z >= 0 ? x : -x) * s : 0, my: map ? map.y - y * s : 0 };
         const age = (i / steps) * (z >= 0 ? 1 : 0.3);
@@ -383,8 +382,7 @@ export class Globe {
   }
 
   #drawn(ctx, { drawn, theme }, M) {
-    const [a, b, c] = drawn.direction, alpha = drawn.faint ? 0.35 : 1, { x: cx, y: cy, r: R } = this.main;
-    const x = M[0] * a + M[1] * b + M[2] * c, y = M[3] * a + M[4] * b + M[5] * c, z = M[6] * a + M[7] * b + M[8] * c;
+    const [x, y, z] = seen(M, drawn.direction), alpha = drawn.faint ? 0.35 : 1, { x: cx, y: cy, r: R } = this.main;
     star(ctx, cx + x * R, cy - y * R, theme, { alpha: z >= 0 ? alpha : 0.3 });
     if (!this.maps) return;
     const map = this.maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z));

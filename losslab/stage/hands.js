@@ -18,7 +18,7 @@ export function attachHands(canvas, act) {
     if (event.button !== 0) return;
     canvas.setPointerCapture(event.pointerId);
     pointers.set(event.pointerId, place(event));
-    [travel, last] = [0, event.timeStamp];
+    [travel, last] = [pointers.size > 1 ? TAP + 1 : 0, event.timeStamp]; // several fingers do not click
     if (pointers.size === 2) pinch = spread().gap;
     act.hold(place(event));
   });
@@ -29,7 +29,7 @@ export function attachHands(canvas, act) {
     if (pointers.size === 2) {
       const { gap, at } = spread();
       act.zoom(gap / (pinch || gap), at);
-      [pinch, travel] = [gap, TAP + 1];
+      pinch = gap;
       return;
     }
     travel += Math.hypot(to[0] - from[0], to[1] - from[1]);
@@ -38,12 +38,12 @@ export function attachHands(canvas, act) {
   });
   const up = (event) => {
     if (!pointers.delete(event.pointerId)) return;
-    if (travel <= TAP) act.click(...place(event));
+    if (travel <= TAP && event.type === "pointerup") act.click(...place(event));
     else if (pointers.size === 0) act.release((event.timeStamp - last) / 1000);
   };
   canvas.addEventListener("pointerup", up);
   canvas.addEventListener("pointercancel", up);
-  canvas.addEventListener("pointerleave", () => act.hover(-1e6, -1e6));
+  canvas.addEventListener("pointerleave", () => act.leave());
   canvas.addEventListener("dblclick", act.reset);
   canvas.addEventListener("wheel", (event) => {
     // zoomed out fully, the wheel belongs to the page again

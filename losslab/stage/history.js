@@ -7,7 +7,7 @@ import { label } from "./marks.js";
 const CLEAR = 0;
 
 /** One sentence on when sample i cleared the margin, over all snapshots there are. */
-export function cleared(frames, i) {
+function cleared(frames, i) {
   const last = frames.length - 1;
   let since = last + 1;
   while (since > 0 && frames[since - 1].state[i] === CLEAR) since--;

@@ -1,6 +1,7 @@
 // Colour: the page's theme, the class palettes, and the ramps. The only place that knows a colour.
 
 const PETROFF = ["#3f90da", "#ffa90e", "#bd1f01", "#94a4a2", "#832db6", "#a96b59", "#e76300", "#b9ac70", "#717581", "#92dadd"];
+export const COLOURS = PETROFF.length; // with more classes, only those that are singled out wear one
 const OKABE_ITO = ["#E69F00", "#56B4E9", "#009E73", "#F0E442", "#0072B2", "#D55E00", "#CC79A7"];
 const VIRIDIS = ["#440154", "#482878", "#3e4a89", "#31688e", "#26828e", "#1f9e89", "#35b779", "#6ece58", "#b5de2b", "#fde725"].map(hex);
 const LIGHT = { background: "#ffffff", text: "#22252b", primary: "#2f6fb5", secondary: "#f3f4f6", border: "#d8dbe0" };

@@ -3,7 +3,7 @@
 import { choice, h, mark, say } from "./dom.js";
 import { css } from "./ink.js";
 
-export const STATES = { opening: "opening", queued: "waiting", running: "training", paused: "paused", done: "finished",
+const STATES = { lost: "reconnecting", opening: "opening", queued: "waiting", running: "training", paused: "paused", done: "finished",
   stopped: "stopped", failed: "failed", interrupted: "interrupted" };
 
 const KEYS = [["drag", "turn the sphere, move the plane"], ["wheel, pinch, + −", "zoom"], ["arrow keys", "turn 10° (shift: 1°)"],
@@ -28,7 +28,7 @@ export function toolbar(options, act) {
     toggle("both", "Both sides", "Two equal-area maps beside the sphere, so that nothing is hidden")]);
   const plain = (text, title, onclick) => h("button", { type: "button", className: "toggle plain", title, onclick }, text);
   const help = plain("?", "Keyboard help", act.help);
-  help.setAttribute("aria-label", "Keyboard help");
+  for (const [name, value] of [["aria-label", "Keyboard help"], ["aria-expanded", false]]) mark(help, name, value);
   const element = h("div", { className: "toolbar", role: "toolbar", "aria-label": "View" }, colour.group, split.group, view.group,
     h("div", { className: "toggles" }, ...Object.values(toggles)),
     h("div", { className: "actions" }, plain("Recentre", "Reset the view (r)", act.reset), act.saves, help));
@@ -81,8 +81,20 @@ export function helpPanel() {
     h("dl", {}, ...KEYS.flatMap(([keys, what]) => [h("dt", {}, keys), h("dd", {}, what)])));
 }
 
+/** What is known of a run itself, on its badge and its banner; its `feed` is empty where there is none. */
+export function report({ badge, banner }, { info, lost, missing }, status, frames) {
+  const state = lost ? "lost" : info?.recording ? "recording" : status.state;
+  say(badge, STATES[state] ?? state);
+  mark(badge, "data-state", state);
+  say(banner, explain(status, { lost, missing, step: frames.at(-1)?.step ?? 0, frames: frames.length }));
+  banner.hidden = !banner.textContent;
+  mark(banner, "data-tone", status.state === "failed" ? "error" : "calm");
+  mark(banner, "data-empty", frames.length === 0);
+}
+
 /** One calm sentence about the run, or "" when the picture says it all. */
-export function explain({ state, reason, queue }, { lost, missing, step, frames }) {
+function explain({ state, reason, queue }, { lost, missing, step, frames }) {
+  if (state === "empty") return "Nothing to show yet. Start a run or open a recording.";
   const reached = frames > 0 && !reason?.includes("kept") ? ` Everything up to step ${step} is kept.` : "";
   if (missing) return "This run is not on the server (any more).";
   if (lost) return `Connection lost; reconnecting.${frames > 0 ? " What has arrived stays here." : ""}`;

@@ -1,10 +1,11 @@
 // What a board lays over the circle or the sphere: a magnitude as the ground's own ink with its scale, tangent arrows,
-// lines along the surface, dropped samples with a bead that runs down their lines. The far
-// side is faint, as everything there.
+// lines along the surface, dropped samples with a bead that runs down their lines. The far side is faint, as everything
+// there.
 
 import { h } from "./dom.js";
 import { css, mix, rampInk } from "./ink.js";
 import { label } from "./marks.js";
+import { seen, unit } from "./sphere.js";
 
 const FAR = 0.16; // ink of what lies behind
 const LONGEST = { push: 0.115, own: 0.16, push_prototype: 0.26 }; // of the radius: the longest arrow of each kind
@@ -116,8 +117,8 @@ export function placer(view, camera, dim) {
   const { x: cx, y: cy, r } = view.main;
   if (dim === 2) return (x, y, z, time = 0) => { const out = r * (1 - (1 - SPIRAL) * time); return [{ x: cx + x * out, y: cy - y * out, r, near: true, flat: true }]; };
   const M = camera.matrix, { maps } = view;
-  return (a, b, c) => {
-    const x = M[0] * a + M[1] * b + M[2] * c, y = M[3] * a + M[4] * b + M[5] * c, z = M[6] * a + M[7] * b + M[8] * c;
+  return (...direction) => {
+    const [x, y, z] = seen(M, direction);
     const places = [{ x: cx + x * r, y: cy - y * r, r, near: z >= 0, part: 0 }];
     if (maps) {
       const map = maps[z >= 0 ? 0 : 1], s = map.r / Math.sqrt(1 + Math.abs(z));
@@ -210,7 +211,7 @@ function arrows(ctx, { at3, along3, value, n, role }, top, to, { rgb, theme, ove
     const o = i * 3, [a, b, c, u, v, w] = [at3[o], at3[o + 1], at3[o + 2], along3[o], along3[o + 1], along3[o + 2]];
     const share = Math.min(1, Math.sqrt(value[i] / top)), size = Math.hypot(u, v, w) || 1, step = (share * longest) / size;
     if (share < LEAST) continue;
-    const tail = to(a, b, c), tip = to(...unit(a + u * step, b + v * step, c + w * step));
+    const tail = to(a, b, c), tip = to(...unit([a + u * step, b + v * step, c + w * step]));
     tail.forEach((from, which) => {
       let p = from, q = tip[which];
       if (!q || p.part !== q.part) return;
@@ -302,8 +303,6 @@ function disc(ctx, x, y, radius, fill, edge, width) {
   ctx.strokeStyle = edge;
   ctx.stroke();
 }
-
-function unit(x, y, z) { const s = 1 / (Math.hypot(x, y, z) || 1); return [x * s, y * s, z * s]; }
 
 function quantile(values, q) {
   if (!values?.length) return 0;

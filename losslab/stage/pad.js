@@ -1,6 +1,6 @@
 // A pad to draw a digit on, and where the newest weights of the run put what was drawn.
 
-import { h, mark, say } from "./dom.js";
+import { bytes, h, mark, say } from "./dom.js";
 import { css } from "./ink.js";
 
 const SIDE = 280, CELLS = 28, STROKE = 25; // pixels of the pad, of the picture that travels, of the pen
@@ -12,15 +12,15 @@ const RECORDING = "A recording keeps no weights. Train it to draw into it.";
 export class Pad {
   answer = null; // what the server says of the drawing: {step, direction, length, angle_deg, gap, probability, image}
   direction = null; // where the drawing stands at this moment, on its way to where it belongs
-  still = false;
   #path = null;
   #asking = null; // until it is answered
   #again = false;
   #asked = 0;
 
-  /** `onchange()`: draw again. `onplaced(direction)`: the pen was lifted, and what is drawn has its place. */
-  constructor({ onchange, onplaced }) {
-    Object.assign(this, { onchange, onplaced });
+  /** `onchange()`: draw again. `onplaced(direction)`: the pen was lifted, and what is drawn has its place. `still`: whether
+   *  motion is not wanted, as `matchMedia` knows it. */
+  constructor({ onchange, onplaced, still }) {
+    Object.assign(this, { onchange, onplaced, still });
     this.canvas = h("canvas", { className: "paper", width: SIDE, height: SIDE, role: "img", "aria-label": "Draw a digit here with mouse, pen or finger" });
     this.ink = this.canvas.getContext("2d", { willReadFrequently: true });
     this.clear = h("button", { type: "button", className: "toggle plain", onclick: () => this.#wipe() }, "Clear");
@@ -136,13 +136,13 @@ export class Pad {
   #show(answer, note) {
     const last = this.direction;
     this.answer = answer;
-    this.direction = answer && (last && !this.still && last.length === answer.direction.length ? last : [...answer.direction]);
+    this.direction = answer && (last && !this.still.matches && last.length === answer.direction.length ? last : [...answer.direction]);
     if (note) say(this.note, note);
     this.seen.hidden = this.list.hidden = !answer;
     mark(this.element, "data-step", answer?.step ?? "");
     if (answer) {
-      const pixels = new ImageData(CELLS, CELLS), bytes = Uint8Array.from(atob(answer.image), (c) => c.charCodeAt(0));
-      bytes.forEach((value, i) => pixels.data.set([value, value, value, 255], i * 4));
+      const pixels = new ImageData(CELLS, CELLS);
+      bytes(answer.image).forEach((value, i) => pixels.data.set([value, value, value, 255], i * 4));
       this.seen.getContext("2d").putImageData(pixels, 0, 0);
     }
     this.onchange();
@@ -151,7 +151,7 @@ export class Pad {
   /** Moves the drawing on towards where it belongs: along the sphere, most of the way within a third of a second. */
   tick(seconds) {
     if (!this.moving) return;
-    const share = this.still ? 1 : 1 - Math.exp(-seconds * 9), to = this.answer.direction;
+    const share = this.still.matches ? 1 : 1 - Math.exp(-seconds * 9), to = this.answer.direction;
     const mid = this.direction.map((x, d) => x + (to[d] - x) * share), length = Math.hypot(...mid);
     this.direction = length < 1e-3 ? [...to] : mid.map((x) => x / length); // from the very opposite there is no shortest way
   }
@@ -164,7 +164,7 @@ export class Pad {
     const order = answer.angle_deg.map((_, k) => k).sort((a, b) => answer.angle_deg[a] - answer.angle_deg[b]);
     const { angle_deg: angles, probability, gap } = answer, best = probability ? probability.indexOf(Math.max(...probability)) : order[0];
     mark(this.element, "data-class", names[best]);
-    say(this.note, `A ${names[best]}, ${gap[best] > 0 ? "beyond" : "inside"} the margin, by the weights of step ${answer.step}`
+    say(this.note, `${names[best] === "8" ? "An" : "A"} ${names[best]}, ${gap[best] > 0 ? "beyond" : "inside"} the margin, by the weights of step ${answer.step}`
       + `${answer.step === step || live ? "" : `; the picture shows step ${step}`}.`);
     const rows = order.slice(0, NEAREST).map((k) => h("li", {}, h("span", { className: "swatch", style: `background:${css(inks[k])}` }), h("b", {}, names[k]),
       h("span", {}, `${angles[k].toFixed(1)}°`), h("span", { className: "bar" }, h("i", { style: `width:${probability ? probability[k] * 100 : 0}%;background:${css(inks[k])}` })),

@@ -44,7 +44,9 @@ export class Panel {
 
   resized() { this.body.resized?.(); }
 
-  remove() { this.body.remove?.(); }
+  rest() { this.body.rest?.(); }
+
+  remove() { for (const body of [this.body, this.spare]) body?.remove?.(); }
 
   async #saved(kind) {
     return { blob: await this.#file(kind), name: `losslab-${this.title.textContent.toLowerCase().replace(/[^\w]+/g, "-")}.${kind}` };

@@ -7,14 +7,13 @@ import { layers } from "./dots.js";
 import { Flat } from "./flat.js";
 import { between } from "./frame.js";
 import { Globe } from "./globe.js";
-import { classInks, css } from "./ink.js";
+import { classInks, COLOURS, css } from "./ink.js";
 import { label } from "./marks.js";
 import { dress, drawKey, drawPreview } from "./scene.js";
 import { measure, percent } from "./stats.js";
 import { Zones } from "./zones.js";
 
 const HIDDEN = 65535; // the style of a sample that is not shown
-const COLOURS = 10; // with more classes, only those that are singled out wear one
 
 export class Picture {
   canvas = h("canvas", { className: "view", role: "img", "aria-label": "No run yet" });

@@ -1,18 +1,16 @@
 // The rack: several runs under one clock and one camera. Turning one sphere turns all, one timeline moves all, and the
 // sample that is pinned in one run is pinned in every other.
-//
-// As on the stage, a rack lives in a map under its own key and is only ever re-appended.
 
 import { alignment, places } from "./align.js";
-import { Camera } from "./camera.js";
 import { Cell, placeOf } from "./cell.js";
 import { h, mark } from "./dom.js";
 import { grouped } from "./gallery.js";
 import { attachHands, attachKeys } from "./hands.js";
-import { css, readTheme } from "./ink.js";
-import { applyTheme, helpPanel, Legend, toolbar } from "./layout.js";
+import { css } from "./ink.js";
+import { mounts } from "./kept.js";
+import { helpPanel, Legend, toolbar } from "./layout.js";
 import { label } from "./marks.js";
-import { Player } from "./player.js";
+import { Moving } from "./moving.js";
 import { HEIGHT, WIDTH } from "./plot.js";
 import { chosen, drawing, numbers, page, paper, Saves } from "./saves.js";
 import { csv } from "./sheet.js";
@@ -20,37 +18,17 @@ import { Timeline } from "./timeline.js";
 import { svg, written } from "./vector.js";
 import { wear } from "./worn.js";
 
-const racks = new Map();
-const AWAY = 4000; // ms a rack may be unmounted before it stops following its runs
 const ALIGN = "Turn every sphere so that its classes lie as in the first: what then differs is not a mere rotation";
 
-export default function mount({ data, parentElement }) {
-  let rack = racks.get(data.key);
-  if (!rack) racks.set(data.key, (rack = new Rack()));
-  rack.attach(parentElement);
-  rack.update(data);
-  return () => rack.detach(parentElement);
-}
-
-class Rack {
+class Rack extends Moving {
   options = { colour: "class", split: "all", boundaries: true, zones: true, both: false, plane: false };
   aligned = true;
-  hidden = new Set(); // classes
-  focus = -1; // the class singled out, or -1
-  pin = null; // the sample that is pinned in every run
-  revision = 0; // of which samples are shown
-  camera = new Camera();
-  player = new Player();
   cells = [];
   base = "";
   parted = null; // the step at which runs of one past go different ways
-  #loop = 0;
 
   constructor() {
-    this.still = matchMedia("(prefers-reduced-motion: reduce)");
-    this.still.addEventListener("change", () => { this.player.still = this.still.matches; this.wake(); });
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.root.isConnected && this.#retheme());
-    this.player.still = this.still.matches;
+    super();
     this.#build();
     new ResizeObserver(() => this.#resized()).observe(this.grid);
   }
@@ -60,10 +38,10 @@ class Rack {
   #build() {
     this.grid = h("div", { className: "grid" });
     this.help = helpPanel();
-    this.legend = new Legend({ ontoggle: (k) => this.#toggleClass(k), onisolate: (k) => this.#isolate(k) });
+    this.legend = new Legend({ ontoggle: (k) => this.toggleClass(k), onisolate: (k) => this.isolate(k) });
     this.saves = new Saves("the runs at this step", (kind) => this.#file(kind), { send: () => this.#sent() });
-    this.tools = toolbar(this.options, { set: (name, value) => this.#set(name, value), reset: () => this.#reset(),
-      help: () => this.#toggleHelp(), saves: this.saves.element });
+    this.tools = toolbar(this.options, { set: (name, value) => this.set(name, value), reset: () => this.reset(),
+      help: () => this.toggleHelp(), saves: this.saves.element });
     this.align = h("button", { type: "button", className: "toggle", title: ALIGN, onclick: () => this.#setAligned(!this.aligned) }, "Align");
     this.tools.element.querySelector(".toggles").append(this.align);
     this.timeline = new Timeline(this.player, { onchange: () => this.wake(), open: () => this.open });
@@ -73,30 +51,22 @@ class Rack {
       this.tools.element, h("div", { className: "shelf", tabIndex: 0, role: "application",
         "aria-label": "Runs side by side. Arrow keys turn all of them, space plays, question mark lists all keys." }, this.grid, this.help),
       this.legend.element, this.timeline.element, this.saves.problem);
-    attachKeys(this.root, this.#actions(() => this.cells[0]));
+    attachKeys(this.root, this.actions(() => this.cells[0]));
     wear(this.root, ["stage.css", "saves.css", "rack.css"], () => this.#resized());
   }
 
   // ---- life ----------------------------------------------------------------------------------------------------------
 
   attach(parent) {
-    clearTimeout(this.leaving);
-    if (this.root.parentNode !== parent) parent.append(this.root);
-    this.#retheme();
+    super.attach(parent);
     for (const cell of this.cells) cell.feed.start();
   }
 
-  detach(parent) {
-    if (this.root.parentNode !== parent && this.root.isConnected) return; // already at its new place
-    this.root.remove();
-    clearTimeout(this.leaving);
-    this.leaving = setTimeout(() => { if (!this.root.isConnected) for (const cell of this.cells) cell.feed.stop(); }, AWAY);
-  }
+  away() { for (const cell of this.cells) cell.feed.stop(); }
 
-  #retheme() {
-    this.theme = readTheme(this.root.getRootNode().host ?? this.root.parentElement ?? document.documentElement);
-    applyTheme(this.root, this.theme);
-    this.#stale();
+  renew() {
+    for (const cell of this.cells) cell.stale = true;
+    this.wake();
   }
 
   /** `runs`: [{run, text, whole, ink}] in order; `parted`: where they part, or null; another `replay` plays again. */
@@ -116,7 +86,8 @@ class Rack {
       mark(this.grid, "data-count", this.cells.length);
       this.player.restart();
       this.player.playing = this.player.live = this.begun = false;
-      this.#pinTo(null);
+      this.looking = null;
+      this.pinTo(null);
     } else if (again && !this.open) {
       this.player.seek(0);
       if (!this.still.matches) this.player.toggle(false);
@@ -127,14 +98,14 @@ class Rack {
 
   #cell(run) {
     const cell = new Cell(this, run);
-    attachHands(cell.picture.canvas, this.#actions(() => cell));
+    attachHands(cell.picture.canvas, this.actions(() => cell));
     return cell;
   }
 
   /** A run has said something. */
   heard() {
     const first = this.cells.find((cell) => cell.names.length);
-    if (first && this.names?.join("\n") !== first.names.join("\n")) {
+    if (first && this.names.join("\n") !== first.names.join("\n")) {
       this.names = first.names;
       this.hidden.clear();
       this.focus = -1;
@@ -160,7 +131,7 @@ class Rack {
     else if (!this.still.matches) this.player.playing = true;
     this.#wind();
     if (!trains && this.still.matches) this.player.position = this.player.end;
-    if (!this.camera.touched) this.#face(0);
+    if (!this.camera.touched) this.face(0);
   }
 
   #setFrames() {
@@ -209,96 +180,20 @@ class Rack {
 
   // ---- what the reader does ------------------------------------------------------------------------------------------
 
-  #actions(of) {
-    const duration = (ms) => (this.still.matches ? 0 : ms);
-    const relative = (disc, [x, y]) => [(x - disc.x) / disc.r, (disc.flip * (disc.y - y)) / disc.r];
-    const then = (change) => (...all) => { const result = change(...all); this.wake(); return result; };
-    return {
-      hold: then(() => { this.camera.hold(); this.held = null; }),
-      drag: then((from, to, seconds) => {
-        const cell = of();
-        this.held ??= cell.picture.globe.disc(...from);
-        if (cell.dim === 2) this.camera.shift(to[0] - from[0], to[1] - from[1]);
-        else this.camera.drag(relative(this.held, from), relative(this.held, to), seconds);
-      }),
-      release: then((heldFor) => this.camera.release(heldFor, this.still.matches || of().dim === 2)),
-      hover: then((x, y) => { of().picture.pointer = [x, y]; this.looking = of(); }),
-      click: then((x, y) => {
-        const found = of().picture.pick(x, y);
-        this.#pinTo(found?.kind === "sample" ? found.index : null);
-      }),
-      zoom: then((factor, at) => {
-        const { width, height } = of().picture.size;
-        return this.camera.scale(factor, at ? [at[0] - width / 2, at[1] - height / 2] : [0, 0]);
-      }),
-      turn: then((axis, degrees) => {
-        if (of()?.dim === 2) this.camera.shift(-axis[1] * degrees * 3, axis[0] * -degrees * 3);
-        else this.camera.rotate(axis, degrees, duration(140));
-      }),
-      flip: then(() => this.camera.rotate([0, 1, 0], 180, duration(400))),
-      reset: then(() => this.#reset()),
-      play: then(() => this.player.toggle(this.open)),
-      step: then((by) => this.player.step(by)),
-      first: then(() => this.player.seek(0)),
-      last: then(() => { this.player.seek(this.player.end); if (this.open) this.player.follow(); }),
-      escape: then(() => { if (!this.help.hidden) this.#toggleHelp(); else this.#pinTo(null); }),
-      help: () => this.#toggleHelp(),
-      digit: then((digit) => {
-        const names = this.names ?? [], named = names.indexOf(digit), k = named >= 0 ? named : (Number(digit) + 9) % 10;
-        if (k < names.length) this.#isolate(k);
-      }),
-    };
-  }
-
-  #set(name, value) {
-    this.options[name] = value;
-    if (name === "plane") [this.camera.zoom, this.camera.pan] = [1, [0, 0]];
-    this.#reveal();
-  }
-
   #setAligned(aligned) {
     this.aligned = aligned;
     this.#turn3d();
     this.wake();
   }
 
-  #toggleClass(k) {
-    if (!this.hidden.delete(k)) this.hidden.add(k);
-    this.#reveal();
-  }
-
-  #isolate(k) {
-    const again = this.focus === k;
-    this.focus = again ? -1 : k;
-    this.hidden = new Set(again || this.cells[0].picture.many ? [] : this.names.map((_, other) => other).filter((other) => other !== k));
-    this.#reveal();
-  }
-
-  #reveal() {
-    this.revision++;
-    this.#stale();
-  }
-
-  #pinTo(i) {
+  pinTo(i) {
     this.pin = this.alike ? i : null;
     for (const cell of this.cells) cell.pinned();
   }
 
-  #face(duration) {
+  face(ms) {
     const first = this.cells.find((cell) => cell.frames.length);
-    if (first?.dim === 3) this.camera.face(first.newest.prototype, duration);
-  }
-
-  #reset() {
-    [this.camera.zoom, this.camera.pan] = [1, [0, 0]];
-    this.#face(this.still.matches ? 0 : 400);
-    this.camera.touched = false;
-    this.wake();
-  }
-
-  #toggleHelp() {
-    this.help.hidden = !this.help.hidden;
-    mark(this.tools.help, "aria-expanded", !this.help.hidden);
+    if (first?.dim === 3) this.camera.face(first.newest.prototype, ms);
   }
 
   // ---- showing -------------------------------------------------------------------------------------------------------
@@ -306,30 +201,12 @@ class Rack {
   #resized() {
     const room = this.root.clientWidth;
     mark(this.root, "data-room", room > 900 ? "wide" : room > 560 ? "middle" : "narrow");
-    this.#stale();
+    this.renew();
   }
 
-  /** All is to be dressed again. */
-  #stale() {
-    for (const cell of this.cells) cell.stale = true;
-    this.wake();
-  }
-
-  wake() {
-    if (this.#loop || !this.root.isConnected) return;
-    this.#loop = requestAnimationFrame((now) => this.#turn(now));
-  }
-
-  #turn(now) {
-    this.#loop = 0;
-    const seconds = this.lastTurn && now - this.lastTurn < 250 ? (now - this.lastTurn) / 1000 : 1 / 60;
-    this.lastTurn = now;
-    this.camera.tick(seconds, now);
+  tick(seconds) {
     this.#wind();
-    this.player.tick(seconds, this.open);
-    this.render();
-    if (this.moving) this.wake();
-    else this.lastTurn = 0;
+    super.tick(seconds);
   }
 
   render() {
@@ -349,14 +226,7 @@ class Rack {
     this.align.hidden = (shown?.dim ?? 3) !== 3 || this.cells.length < 2;
     mark(this.align, "aria-pressed", this.aligned);
     this.timeline.update(frame, this.open);
-    if (shown) this.legend.update(this.#counts(shown.feed.info), shown.picture.inks, this.hidden, this.names);
-  }
-
-  /** Samples of each class in the chosen split. */
-  #counts({ labels, split }) {
-    const want = { train: 0, test: 1 }[this.options.split], counts = this.names.map(() => 0);
-    labels.forEach((k, i) => { if (want === undefined || split[i] === want) counts[k]++; });
-    return counts;
+    if (shown) this.legend.update(this.counts(shown.feed.info), shown.picture.inks, this.hidden, this.names);
   }
 
   /** All pictures as they lie here, with their titles, as one PNG at twice its size. */
@@ -376,6 +246,7 @@ class Rack {
     label(ctx, `losslab · step ${Math.round(this.step)}`, width / 2, height + 18, theme, { align: "center" });
     return new Promise((resolve) => canvas.toBlob(resolve));
   }
+
   /** All runs at the step that is shown: as they are seen, drawn in vectors, as a page that plays them, or as one table. */
   async #file(kind) {
     const { base, runs, parted } = this, cells = this.cells.filter((cell) => cell.picture.shown);
@@ -410,3 +281,5 @@ class Rack {
     return written(root);
   }
 }
+
+export default mounts(Rack);

@@ -17,13 +17,19 @@ export class Saves {
     Object.assign(this, { make, complain, send });
     this.summary = h("summary", { title: `Save ${what}`, "aria-label": `Save: ${what}` }, "Save");
     this.buttons = [...KINDS, ...(send ? [PAPER] : [])].map(([kind, text]) => h("button", { type: "button", "data-kind": kind,
-      onclick: () => { this.element.open = false; kind === PAPER[0] ? this.#send() : this.#save(kind); } }, text));
+      onclick: () => { this.#close(); kind === PAPER[0] ? this.#send() : this.#save(kind); } }, text));
     this.element = h("details", { className: "save" }, this.summary, h("div", { className: "choices" }, ...this.buttons));
     this.element.addEventListener("focusout", (event) => { if (!this.element.contains(event.relatedTarget)) this.element.open = false; });
     this.element.addEventListener("keydown", (event) => {
-      if (event.key === "Escape") this.element.open = false;
+      if (event.key === "Escape") this.#close();
       if (["Escape", "Enter", " "].includes(event.key)) event.stopPropagation(); // they would play or unpin besides
     });
+  }
+
+  /** Closes the menu; who was in it is where it was opened. */
+  #close() {
+    this.element.open = false;
+    this.summary.focus();
   }
 
   /** Leaves out what a page without a server cannot make. */
@@ -70,10 +76,13 @@ export const numbers = (values) => Array.from(values, (value) => Number(value.to
 export const chosen = ({ colour, split, zones, plane }, hidden, dim) =>
   ({ colour, split, zones, plane: Boolean(plane) && dim === 2, ...(hidden.size ? { hidden: [...hidden].join() } : {}) });
 
+/** What the server answers to a wish. */
+export const asked = (path, wish) =>
+  fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(wish) });
+
 /** What the server makes of a wish; throws with one sentence where it makes nothing. */
-async function made(path, wish) {
-  const answer = await fetch(path, { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify(wish) })
-    .catch(() => { throw new Error(AWAY); });
+export async function made(path, wish) {
+  const answer = await asked(path, wish).catch(() => { throw new Error(AWAY); });
   if (!answer.ok) throw new Error((await answer.json().catch(() => ({}))).error ?? AWAY);
   return answer;
 }

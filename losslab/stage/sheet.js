@@ -13,7 +13,7 @@ const CELL = 56; // pixels of an image on it
 /** The samples of one scene, or of several with the name of each as its `run`. `members`: samples by group, in order;
  *  groups that are not chosen are empty. */
 export function csv(...scenes) {
-  const cell = (value) => (/[",\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
+  const cell = (value) => (/[",\r\n]/.test(value) ? `"${String(value).replaceAll('"', '""')}"` : value);
   const axes = [..."xyz"].slice(0, Math.max(...scenes.map(({ frame }) => frame.dim))), named = scenes[0].run === undefined ? [] : ["run"];
   const rows = scenes.flatMap(({ run, frame, info, members }) => members.flatMap((list, g) => list.map((i) => [...(run === undefined ? [] : [run]),
     i, info.classes[info.labels[i]], info.classes[(info.truth ?? info.labels)[i]], info.split[i] ? "test" : "train", GROUPS[g][0], gapOf(frame, i).toFixed(4),

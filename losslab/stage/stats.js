@@ -78,7 +78,7 @@ export function measure(frame, labels, shown) {
     median: { own: quantile(own, total, 0.5), other: quantile(other, total, 0.5) } };
 }
 
-/** Whole percentages that add up to 100 and never round something to nothing: "<1". */
+/** A whole percentage; what there is never rounds to nothing, "<1", and what is missing never to all, ">99". */
 export function percent(share) {
   if (share > 0 && share < 0.005) return "<1";
   if (share < 1 && share > 0.995) return ">99";

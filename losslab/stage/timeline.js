@@ -5,7 +5,7 @@ import { h, icon, mark, say, short, spoken } from "./dom.js";
 const FEW = 80; // up to here every real snapshot has its own mark
 
 /** What changed between two snapshots' knobs, e.g. "margin 0.3 → 0.5". */
-export function changes(before, after) {
+function changes(before, after) {
   return Object.keys(after).filter((name) => before[name] !== after[name])
     .map((name) => `${spoken(name)} ${short(before[name] ?? "–")} → ${short(after[name])}`).join(", ");
 }

@@ -115,8 +115,8 @@ class Grid {
     return grids.get(n);
   }
 
-  /** Contours as polylines (Float32Array [m 3]). `differ(v, w)` is the fraction along the edge v-w at which the contour
-   *  crosses it, or -1; a cell crossed three times or more is a place where contours meet. */
+  /** Contours as polylines (Float32Array [m 3]) between places of different `label`, [v]. `fraction(v, w)` says how far
+   *  along the edge from v to w a contour crosses it; a cell crossed three times or more is a place where contours meet. */
   contours(label, fraction) {
     const { n, place, crossing, next, previous, count } = this, row = n + 1, touched = [], meetings = [];
     const cross = (edge, v, w) => {

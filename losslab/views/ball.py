@@ -20,7 +20,7 @@ from losslab.losses import Angles, Loss, knobs, turned
 from losslab.scene import CIRCLE, SPHERE, Points
 from losslab.training import Run, Snapshot, head_at
 
-from .base import View, bare_head
+from .base import View, bare_head, begun, snapshot_of
 
 MOST = 10  # prototypes by hand
 FIVE = ((0.55, -0.83, 0.05), (-0.31, -0.86, 0.4), (0.86, 0.12, 0.5), (0.1, -0.35, 0.93), (-0.75, 0.6, 0.27))
@@ -90,8 +90,7 @@ class OnBall(View):
             dim = self.run.recipe.dim
             if dim not in (2, 3):
                 raise ValueError(f"The circle and the sphere show 2 and 3 dimensions; this run has {dim}.")
-            if not len(self.run):
-                raise ValueError("This run has shown nothing yet; look again in a moment.")
+            begun(self.run)
             object.__setattr__(self, "surface", "circle" if dim == 2 else "sphere")
         rows = [tuple(map(float, row)) for row in self.prototypes]
         if not 2 <= len(rows) <= MOST or any(len(row) not in (2, 3) for row in rows):
@@ -114,9 +113,7 @@ class OnBall(View):
     @cached_property
     def moment(self) -> Snapshot:
         """The snapshot that is looked at."""
-        count = len(self.run)
-        index = self.snapshot if self.snapshot >= 0 else count + self.snapshot
-        return self.run[min(max(index, 0), count - 1)]
+        return snapshot_of(self.run, self.snapshot)
 
     @property
     def classes(self) -> tuple[str, ...]:

@@ -16,6 +16,7 @@ from losslab import losses as family
 from losslab.head import Head, head_for
 from losslab.losses import Angles, ArcFace, Loss, SoftmaxLoss, Term
 from losslab.scene import Scene
+from losslab.training import Run, Snapshot
 
 MOST = 8  # losses in one picture: more could not be told apart
 
@@ -87,6 +88,19 @@ def radius(loss: Loss, a: Angles) -> torch.Tensor:
     if isinstance(loss, SoftmaxLoss | Term):
         return loss.radius(a)
     return getattr(loss, "scale", 1.0) * torch.ones_like(a.norm)
+
+
+def begun(run: Run) -> Run:
+    """The run. ValueError where it has no snapshot yet."""
+    if not len(run):
+        raise ValueError("This run has shown nothing yet; look again in a moment.")
+    return run
+
+
+def snapshot_of(run: Run, index: int) -> Snapshot:
+    """The snapshot that a picture is of, the newest for −1 and for an index beyond it. ValueError as in `begun`."""
+    newest = len(begun(run)) - 1
+    return run[min(index, newest) if index >= 0 else newest]
 
 
 def signed(value: float, digits: int = 2) -> str:

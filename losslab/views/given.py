@@ -19,7 +19,7 @@ from losslab.losses.terms import inner
 from losslab.training import Run, Snapshot, head_at
 
 from .ball import Cloud, OnBall
-from .base import View
+from .base import View, snapshot_of
 
 BATCH = 128  # samples in a batch by hand
 MANY = 1_000_000  # more snapshots or images than any run has
@@ -38,8 +38,6 @@ class Given(View):
 
     def __post_init__(self) -> None:
         if self.run is not None:
-            if not len(self.run):
-                raise ValueError("This run has shown nothing yet; look again in a moment.")
             moment = self.moment
             loss = family.turned(self.run.recipe.loss_at(moment.step), moment.knobs)
             object.__setattr__(self, "losses", (loss,))
@@ -54,9 +52,7 @@ class Given(View):
     @property
     def moment(self) -> Snapshot:
         """The snapshot that is looked at."""
-        count = len(self.run)
-        index = self.snapshot if self.snapshot >= 0 else count + self.snapshot
-        return self.run[min(max(index, 0), count - 1)]
+        return snapshot_of(self.run, self.snapshot)
 
     @property
     def classes(self) -> tuple[str, ...]:

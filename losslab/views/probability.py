@@ -10,6 +10,7 @@ from losslab.scene import CHART, Axis, Mark, Path, Scene
 
 from .base import View, degrees, listed, right_angles, signed
 from .curves import ANGLE, length_knob, line
+from .given import core
 
 COUNTS = (2, 10, 100, 1_000, 10_572, 85_742)  # the last two: CASIA-WebFace, MS1M-V2
 ROOM = 2**21  # cosines in a picture: with many classes fewer angles
@@ -68,11 +69,6 @@ class Probability(View):
         if terms := [name for name in terms if name not in missing]:
             said.append(f"{listed(terms)}: without the term, which looks at more than these angles.")
         return tuple(said)
-
-
-def core(loss: Loss) -> Loss:
-    """What a term was added to."""
-    return core(loss.base) if isinstance(loss, Term) else loss
 
 
 @lru_cache(maxsize=64)  # while one loss is turned, the others stay

@@ -14,7 +14,7 @@ from losslab.losses import Angles, Loss
 from losslab.scene import CHART, Area, Axis, Mark, Points, Scene
 from losslab.training import Run, head_at
 
-from .base import View, bare_head, named, signed
+from .base import View, bare_head, named, signed, snapshot_of
 from .curves import length_knob
 
 GRID = 61  # places along each side: between them edges are as good as straight
@@ -83,7 +83,7 @@ class Duels(View):
         return Duel(head, 0, 1, ("class 1", "class 2"), torch.tensor(at).double(), self.length)
 
     def _of_run(self, run: Run) -> Duel:
-        moment = self.moment(run)
+        moment = snapshot_of(run, self.snapshot)
         head = head_at(run.recipe, moment).double().requires_grad_(False)
         if self.first == self.second or max(self.first, self.second) >= head.classes:
             raise ValueError(
@@ -95,11 +95,6 @@ class Duels(View):
         cosine = (rows[self.first] @ rows[self.second].T).max().clamp(-1, 1)
         length = float(np.median(np.linalg.norm(moment.embedding, axis=1)))
         return Duel(head, self.first, self.second, names, torch.acos(cosine), length)
-
-    def moment(self, run: Run):
-        if not len(run):
-            raise ValueError("This run has shown nothing yet; look again in a moment.")
-        return run[min(self.snapshot, len(run) - 1) if self.snapshot >= 0 else len(run) - 1]
 
     @property
     def chosen(self) -> Loss:
@@ -114,7 +109,7 @@ class Duels(View):
         """The run's samples of the two classes, at their angles to the two prototypes."""
         if self.run is None:
             return []
-        moment, label = self.moment(self.run), self.run.probe.labels
+        moment, label = snapshot_of(self.run, self.snapshot), self.run.probe.labels
         embedding = torch.from_numpy(moment.embedding).double()
         marks: list[Mark] = []
         for i, k in enumerate((duel.first, duel.second)):

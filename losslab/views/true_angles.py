@@ -13,7 +13,7 @@ from losslab.head import Head
 from losslab.losses import Angles
 from losslab.training import Run, Snapshot, head_at
 
-from .base import View
+from .base import View, begun, snapshot_of
 
 MANY = 1_000_000  # more snapshots than any run has
 
@@ -27,17 +27,15 @@ class TrueAngles(View):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.run is not None and not len(self.run):
-            raise ValueError("This run has shown nothing yet; look again in a moment.")
+        if self.run is not None:
+            begun(self.run)
 
     @cached_property
     def moment(self) -> Snapshot:
         """The snapshot that is looked at."""
         if self.run is None:
             raise ValueError("This picture is of a training: open a run.")
-        count = len(self.run)
-        index = self.snapshot if self.snapshot >= 0 else count + self.snapshot
-        return self.run[min(max(index, 0), count - 1)]
+        return snapshot_of(self.run, self.snapshot)
 
     @cached_property
     def head(self) -> Head:
