@@ -8,7 +8,7 @@ import torch
 from losslab.geometry import angle, unit
 from losslab.scene import CHART, Axis, Mark, Path, Plate, Scene
 from losslab.training import Recipe, Run
-from losslab.views.base import listed
+from losslab.views.base import begun, listed
 from losslab.views.elastic import steps
 from losslab.views.true_angles import TrueAngles
 
@@ -48,9 +48,7 @@ class AngleHistory(Trained):
 
 def moments(run: Run) -> dict[str, int]:
     """The snapshots nearest to `MOMENTS`, by name. ValueError for a run without any."""
-    if not len(run):
-        raise ValueError("This run has shown nothing yet; look again in a moment.")
-    step = run.metrics()["step"]
+    step = begun(run).metrics()["step"]
     return {name: int(np.abs(step - share * run.total_steps).argmin()) for name, share in MOMENTS.items()}
 
 

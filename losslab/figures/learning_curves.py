@@ -4,7 +4,7 @@ import numpy as np
 
 from losslab.scene import CHART, Axis, Path, Plate, Scene
 from losslab.training import Run
-from losslab.views.base import listed
+from losslab.views.base import begun, listed
 from losslab.views.history import history
 
 from .angle_history import apart, own_deg, unfinished
@@ -51,9 +51,7 @@ AXES = {
 def measured(run: Run) -> dict[str, np.ndarray]:
     """Of the held-out samples at every snapshot [s]: the per cent given their own class, the mean degrees to their
     prototype, the per cent beyond the margin; and the steps. ValueError for a run without snapshots."""
-    if not len(run):
-        raise ValueError("This run has shown nothing yet; look again in a moment.")
-    past = history(run.path, run.recipe.key, len(run))
+    past = history(run.path, run.recipe.key, len(begun(run)))
     clear, _, wrong = 100 * past.share[:, 1].T
     deg = np.array([own_deg(run, index, split=1).mean() for index in range(len(run))])
     return {"step": past.step, "right": 100 - wrong, "deg": deg, "clear": clear}

@@ -258,7 +258,7 @@ class Watching:
         if now.problem:
             said = Status("failed", now.problem)
         elif now.behind and (said.state not in LIVE or now.reason):  # not all of it is drawn
-            said = Status("running", now.reason)
+            said = Status("running" if said.state in LIVE else "placing", now.reason)
         return {"state": said.state, "reason": said.reason, "snapshots": now.snapshots, "queue": said.queue}
 
 

@@ -3,7 +3,7 @@
 import { choice, h, mark, say } from "./dom.js";
 import { css } from "./ink.js";
 
-const STATES = { lost: "reconnecting", opening: "opening", queued: "waiting", running: "training", paused: "paused", done: "finished",
+const STATES = { lost: "reconnecting", opening: "opening", queued: "waiting", running: "training", placing: "placing", paused: "paused", done: "finished",
   stopped: "stopped", failed: "failed", interrupted: "interrupted" };
 
 const KEYS = [["drag", "turn the sphere, move the plane"], ["wheel, pinch, + −", "zoom"], ["arrow keys", "turn 10° (shift: 1°)"],
@@ -99,7 +99,7 @@ function explain({ state, reason, queue }, { lost, missing, step, frames }) {
   if (missing) return "This run is not on the server (any more).";
   if (lost) return `Connection lost; reconnecting.${frames > 0 ? " What has arrived stays here." : ""}`;
   if (state === "queued") return `Waiting for a free place: ${queue > 1 ? `${queue - 1} ${queue === 2 ? "run is" : "runs are"} ahead` : "this run is next"}.`;
-  if (state === "opening" || (state === "running" && frames === 0)) return frames === 0 ? reason || "Opening the run …" : "";
+  if (state === "opening" || (["running", "placing"].includes(state) && frames === 0)) return frames === 0 ? reason || "Opening the run …" : "";
   if (state === "paused") return `Paused at step ${step}.`;
   if (state === "stopped") return reason || `Stopped at step ${step}.`;
   if (state === "failed") return `${reason || "The run failed."}${reached}`;

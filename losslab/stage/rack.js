@@ -166,7 +166,7 @@ class Rack extends Moving {
   /** How far the clock goes: to the end; or, while all follow the run that is training, as far as that one has come. */
   #wind() {
     const { player, lead } = this, frames = lead?.frames ?? [];
-    const ahead = player.live ? this.cells.find((cell) => ["running", "paused"].includes(cell.status.state) && cell.frames.length) : null;
+    const ahead = player.live ? this.cells.find((cell) => ["running", "placing", "paused"].includes(cell.status.state) && cell.frames.length) : null;
     const count = ahead ? frames.filter(({ step }) => step <= ahead.newest.step).length : frames.length;
     if (count < player.count) { player.restart(); player.count = count; } else player.arrived(count, performance.now());
   }
