@@ -61,7 +61,7 @@ class Started:
 
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["scale_cases", "losslab.cli", "losslab.scale.training", "torch.distributed.checkpoint"]
+        ["scale_cases", "losslab.cli", "losslab.scale.training", "torch.distributed.checkpoint", "torch._dynamo"]
     )
 
     def __init__(self, command: list[str], environment: dict[str, str]) -> None:
