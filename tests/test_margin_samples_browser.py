@@ -143,6 +143,7 @@ def test_the_gallery_shows_the_numbers_of_the_snapshot(tab, server):
 def test_what_is_said_under_an_image_is_what_the_network_says(tab, server):
     run = Run(server.runs / "arc")
     tab.show(server, "run=arc")
+    until(lambda: tab.counts() == sizes(members(run)), 20, "the last snapshot")
     snapshot, labels = run[len(run) - 1], run.probe.labels
     cosine = snapshot.embedding @ (snapshot.prototypes / np.linalg.norm(snapshot.prototypes, axis=1)[:, None]).T
     taken = cosine.argmax(1)
