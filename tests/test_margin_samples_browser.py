@@ -201,14 +201,15 @@ def test_a_pinned_sample_tells_since_when_it_clears_the_margin(tab, server):
     since = len(run) - np.argmin(clear[::-1, late])
     tab.show(server, f"run=arc&sample={late}")
     until(lambda: tab.stage("pin") == str(late), 20, "the sample of the link")
-    assert f"cleared the margin at step {run[int(since)].step}" in tab.at(".history").inner_text()
+    said = f"cleared the margin at step {run[int(since)].step}"
+    until(lambda: said in tab.at(".history").inner_text(), 20, "its way to be told")
 
 
 def test_the_link_restores_what_is_looked_at(tab, server):
     run = Run(server.runs / "arc")
     tab.show(server, f"run=arc&sample=7&split=train&step={run[20].step}&groups=wrong,inside%20the%20margin")
     until(lambda: tab.number("step") == run[20].step and tab.stage("pin") == "7", 20, "step and sample")
-    assert tab.counts() == sizes(members(run, 20, run.probe.split == 0))
+    until(lambda: tab.counts() == sizes(members(run, 20, run.probe.split == 0)), 10, "its counts")
     assert [each.is_visible() for each in tab.at(".samples").all()] == [True, True, False]
     tab.page.wait_for_timeout(1500)
     assert "sample=7" in tab.search()
@@ -320,7 +321,7 @@ def test_a_preset_trains_and_the_gallery_follows(tab, server):
     until(lambda: tab.stage("state") == "done", 120, "the end of the run")
     run.refresh()
     until(lambda: tab.number("step") == run.total_steps, 20, "the last snapshot")
-    assert tab.counts() == sizes(members(run))
+    until(lambda: tab.counts() == sizes(members(run)), 10, "its counts")
     assert "69°" in tab.page.inner_text("[data-testid=stMain]")
 
 
