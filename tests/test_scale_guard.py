@@ -11,7 +11,7 @@ from losslab import ArcFace, CosFace, PrototypeHead, Triplet
 from losslab.scale.engine import Engine
 from losslab.scale.estimate import estimate
 from losslab.scale.guard import Guard, expected, first_loss
-from losslab.scale.processes import Processes, ScaleError, joined
+from losslab.scale.processes import Processes, ScaleError, joined, why
 
 ALONE = Processes(torch.device("cpu"))
 
@@ -218,3 +218,21 @@ def test_a_device_that_is_not_there_is_refused():
     with pytest.raises(ValueError, match="no device 'gpu'") as refused, joined("gpu", 60):
         pass
     sentence(refused)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectionRefusedError(111, "Connection refused"),
+        ConnectionResetError(),
+        EOFError(),
+        FileNotFoundError(2, "No such file"),
+    ],
+)
+def test_however_a_worker_is_missed_it_is_said_what_it_was(error):
+    assert "decodes images was killed" in sentence(why(error, 1))
+
+
+def test_a_file_that_is_missing_is_no_worker():
+    missing = FileNotFoundError(2, "No such file or directory", "train.rec")
+    assert "train.rec" in why(missing, 0) and "killed" not in why(missing, 0)

@@ -121,8 +121,10 @@ def why(error: BaseException, rank: int) -> str:
     said = str(error).strip()
     if isinstance(error, torch.OutOfMemoryError):
         return "The GPU has too little memory: set more parts, a tile, or a smaller batch."
-    # Killed between two messages a worker is missed by DataLoader; in the middle of one, its connection breaks first.
-    if "DataLoader" in said or isinstance(error, ConnectionResetError | EOFError):
+    # Killed between two messages a worker is missed by DataLoader; in the middle of one its connection breaks first, or
+    # nobody is there any more to fetch the images from.
+    nobody = isinstance(error, FileNotFoundError) and error.filename is None
+    if "DataLoader" in said or nobody or isinstance(error, ConnectionError | EOFError):
         return (
             "A process that decodes images was killed or took too long: is there enough memory for --workers, and does "
             "the disk answer? Start again with --resume."
