@@ -66,7 +66,8 @@ class Samples(Tab):
         return self.page.locator(f"[data-testid=stage] {css}")
 
     def counts(self) -> list[int]:
-        return [int(self.at(".gallery").get_attribute(f"data-{name}")) for name in ("wrong", "inside", "beyond")]
+        """How many there are of each group; −1 before it is known."""
+        return [int(self.at(".gallery").get_attribute(f"data-{name}") or -1) for name in ("wrong", "inside", "beyond")]
 
     def shots(self, group: int) -> list[int]:
         found = self.at(".samples").nth(group).locator(".shot:visible")
