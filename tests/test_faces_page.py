@@ -150,15 +150,15 @@ def test_pairs_of_the_same_two_people_are_shown_twice_at_most():
     assert verified.varied(part, label) == [0, 1, 4, 5]
 
 
+def of_people(**more: int) -> Recipe:
+    """Three of the people in `folder`, and two held out."""
+    three = FaceSubset(source="people", identities=3, held_out=2, size=32)
+    return Recipe(data="faces", faces=three, model="residual", **more)
+
+
 def test_the_playground_hands_a_run_of_faces_over_with_its_recipe(folder, monkeypatch):
     people(folder, 5, 4)
-    recipe = Recipe(
-        data="faces",
-        faces=FaceSubset(source="people", identities=3, held_out=2, size=32),
-        model="residual",
-        dim=16,
-        epochs=1,
-    )
+    recipe = of_people(dim=16, epochs=1)
     with RunWriter(server.runs() / "arcface-16d-1", recipe, probe(recipe)) as writer:
         writer.append(next(train(recipe)))
         writer.state("stopped")
@@ -176,13 +176,7 @@ def test_the_playground_hands_a_run_of_faces_over_with_its_recipe(folder, monkey
 
 def test_a_run_of_faces_is_branched_like_any_other(folder, asked):
     people(folder, 5, 4)
-    recipe = Recipe(
-        data="faces",
-        faces=FaceSubset(source="people", identities=3, held_out=2, size=32),
-        model="residual",
-        epochs=3,
-        batch=4,
-    )
+    recipe = of_people(epochs=3, batch=4)
     with RunWriter(server.runs() / "arcface-3d-1", recipe, probe(recipe)) as writer:
         for snapshot in train(recipe):
             writer.append(snapshot)
